@@ -1,0 +1,1 @@
+"""Keeps and finds everything: one interface (`base.py`), one contract, engines beside it."""

@@ -1,0 +1,245 @@
+"""The archive's interface: what every engine must do. The contract suite is tests/contracts.
+
+One store for posts (with one owner a field) and for state records (optimistic writes). Every
+question and act takes a `Scope`; a record outside it does not exist for the asker. An archive may
+be used from many threads (one connection a thread) and many processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Generic, Protocol, TypeVar
+
+from huiyin.records import Analysis, AuthorKind, Kind, Post, Scope, StateRecord
+
+R = TypeVar("R", bound=StateRecord)
+
+TIMEZONE = "Asia/Shanghai"
+FACETS = (
+    "platform", "kind", "author_kind", "office", "region", "category", "sentiment", "emotion",
+    "intent", "incident",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Stored(Generic[R]):
+    """A state record and the version it was read at."""
+
+    record: R
+    version: int
+
+
+@dataclass(frozen=True)
+class PutReport:
+    """What became of a list of posts."""
+
+    new: int = 0
+    updated: int = 0
+    """Text, counts or deletion changed."""
+    unchanged: int = 0
+
+    def __add__(self, other: PutReport) -> PutReport:
+        return PutReport(
+            self.new + other.new, self.updated + other.updated, self.unchanged + other.unchanged
+        )
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Part `number` of `of` of a queue, by a hash of the post id that is stable across hosts."""
+
+    number: int = 0
+    of: int = 1
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A post that a stage could not do."""
+
+    stage: str
+    post_id: str
+    attempts: int
+    reason: str
+    at: datetime
+    final: bool
+    """True after three attempts: it is no longer pending."""
+
+
+@dataclass(frozen=True)
+class Filters:
+    """All given ones must hold; a tuple means "one of these"; empty means no restriction."""
+
+    since: datetime | None = None
+    """created_at >= since"""
+    until: datetime | None = None
+    """created_at < until"""
+    platforms: tuple[str, ...] = ()
+    kinds: tuple[Kind, ...] = ()
+    author_kinds: tuple[AuthorKind, ...] = ()
+    offices: tuple[str, ...] = ()
+    region: str | None = None
+    """adcode; matches everything under it (trailing zeros are the level)"""
+    category: tuple[str, ...] = ()
+    """Path prefix."""
+    sentiments: tuple[str, ...] = ()
+    emotions: tuple[str, ...] = ()
+    intents: tuple[str, ...] = ()
+    incident: str | None = None
+    root: str | None = None
+    min_needs_answer: float | None = None
+
+
+@dataclass(frozen=True)
+class SearchRequest:
+    """`query` in Lucene syntax: words, "phrases", AND OR NOT, field:value, ranges, parentheses.
+
+    Fields: text (default), title, id, platform, kind, author_kind, office, mentions, region,
+    category, sentiment, emotion, intent, incident, created_at, reposts, comments, likes, urgency.
+    """
+
+    query: str = ""
+    filters: Filters = field(default_factory=Filters)
+    newest_first: bool = True
+    """False = by relevance (BM25)."""
+    limit: int = 20
+    after: str | None = None
+    """`next_cursor` of the page before."""
+    facets: tuple[str, ...] = ()
+    """Names from `FACETS`."""
+    timeline: str | None = None
+    """hour, day, week or month, in Asia/Shanghai"""
+
+
+@dataclass(frozen=True)
+class Hit:
+    post: Post
+    score: float = 0.0
+    highlights: tuple[tuple[int, int], ...] = ()
+    """[start, end) positions in `post.text` that match."""
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    hits: tuple[Hit, ...]
+    total: int
+    """Exact number of matches inside the scope."""
+    facets: Mapping[str, tuple[tuple[str, int], ...]] = field(default_factory=dict)
+    """Value and count, most frequent first, at most 100 a facet."""
+    timeline: tuple[tuple[datetime, int], ...] = ()
+    """(start of the bucket, count), empty buckets between the first and last included"""
+    next_cursor: str | None = None
+
+
+class Archive(Protocol):
+    """What every engine does. Raises only `huiyin.errors.ArchiveError` and `QueryError`."""
+
+    # ---- posts: written by their owners
+
+    def put_posts(self, posts: Sequence[Post]) -> PutReport:
+        """Crawler: store new posts; refresh text (by read_at) and counts (by metrics.read_at).
+
+        Idempotent. On disk when it returns. `created_at`, `collected_at`, `analysis` and `incident`
+        of a known post stay; `offices` and `mentions` are united; a deleted post stays deleted.
+        A post with `deleted_at` set deletes. Ignores `analysis` and `incident` of the input.
+        """
+
+    def delete_posts(self, ids: Sequence[str], at: datetime) -> int:
+        """Honour a deletion: text, title, media, analysis are erased, a tombstone stays.
+
+        Returns how many were not deleted before; unknown ids are skipped.
+        """
+
+    def write_analyses(self, analyses: Sequence[tuple[str, Analysis]]) -> int:
+        """nlp: store analyses of (post id, analysis); deleted or unknown posts are skipped.
+
+        An analysis of an older text than the stored one is stored only if the post has none.
+        """
+
+    def mark_incidents(self, marks: Mapping[str, str]) -> int:
+        """incidents: set post id -> incident id ("" = alone); may be repeated."""
+
+    # ---- posts: read
+
+    def get_posts(self, ids: Sequence[str], scope: Scope) -> dict[str, Post]:
+        """The known ones by id (real-time: sees every acknowledged write)."""
+
+    def iter_posts(
+        self, scope: Scope, filters: Filters | None = None, *, page: int = 1000
+    ) -> Iterator[Post]:
+        """All that match in (created_at, id) order, each once; reads page by key, no long lock."""
+
+    def search(self, request: SearchRequest, scope: Scope) -> SearchResult:
+        """Posts that match query and filters; `QueryError` names the place of wrong syntax."""
+
+    def similar(
+        self, vector: bytes, model: str, scope: Scope, *,
+        filters: Filters | None = None, limit: int = 10,
+    ) -> list[Hit]:  # fmt: skip
+        """Posts with the nearest vectors of `model` (cosine in `Hit.score`, highest first)."""
+
+    def thread(self, root: str, scope: Scope, *, limit: int = 500) -> list[Post]:
+        """The post `root` and what has it as root or parent, in (created_at, id) order."""
+
+    # ---- stages
+
+    def pending_analysis(self, model: str, *, limit: int, part: Slice = Slice()) -> list[Post]:
+        """Lane one: never analysed, newest first; only the room left is filled from lane two:
+
+        analysed by another model, or on another text. Deleted and failed posts are left out.
+        """
+
+    def pending_incidents(self, *, before: datetime, limit: int) -> list[Post]:
+        """Analysed posts without incident mark and collected before `before`,
+
+        in (created_at, id) order, oldest first, vector included.
+        """
+
+    def pending_counts(self, model: str) -> Mapping[str, int]:
+        """`analysis` (lane one), `reanalysis` (lane two), `incidents`, `failed`."""
+
+    def record_failure(self, stage: str, post_id: str, reason: str, at: datetime) -> int:
+        """Count one more failed attempt of a stage on a post; returns the attempts so far."""
+
+    def failures(self, *, limit: int = 100) -> list[Failure]:
+        """Latest first."""
+
+    def clear_failures(self, stage: str) -> int:
+        """Make failed posts pending again (`doctor --retry-failed`)."""
+
+    # ---- state records
+
+    def create(self, record: R) -> Stored[R]:
+        """Store a new record; `Conflict` when the id exists. On disk when it returns."""
+
+    def replace(self, stored: Stored[R], record: R) -> Stored[R]:
+        """Write if nobody wrote since `stored` was read, else `Conflict`."""
+
+    def change(
+        self, kind: type[R], record_id: str, scope: Scope, edit: Callable[[R], R]
+    ) -> Stored[R]:
+        """Read, edit, replace, again on `Conflict` (up to 20 times); `edit` may raise to refuse.
+
+        Returning the same record writes nothing. `NotFound` when it is not in scope.
+        """
+
+    def get(self, kind: type[R], record_id: str, scope: Scope) -> Stored[R] | None:
+        """By id, real-time."""
+
+    def records(
+        self, kind: type[R], scope: Scope, *, state: str | None = None, ref: str | None = None,
+        limit: int = 1000, after: str = "", newest_first: bool = False,
+    ) -> list[Stored[R]]:  # fmt: skip
+        """Records in id order (or by last write, newest first); `after` = last id of page before."""
+
+    # ---- the whole
+
+    def counts(self) -> Mapping[str, int]:
+        """Posts and state records by kind."""
+
+    def check(self) -> list[str]:
+        """Problems found by the engine's own integrity check, empty = sound (for `doctor`)."""
+
+    def close(self) -> None:
+        """Close this thread's and all other connections of this object."""

@@ -1,0 +1,142 @@
+"""Every error that Huiyin raises on purpose.
+
+    HuiyinError
+    ├── SettingsError          a setting is wrong or missing (all of them at once)
+    ├── InputError             what a person or a file gave cannot be read
+    │   ├── FileFormatError    a file as a whole: not recognised, not decodable, broken
+    │   └── QueryError         a search query: wrong syntax, with the position
+    ├── ArchiveError           the archive could not do it
+    │   ├── NotFound           no such record, or not inside the asker's scope
+    │   ├── Conflict           somebody wrote since it was read, or it exists already
+    │   ├── ArchiveBusy        another writer held it for too long; trying again may help
+    │   └── SchemaError        the archive was written by a newer or broken version
+    ├── ModelError             a model folder is missing, broken or of the wrong kind
+    ├── CollectError           a source could not be read
+    │   ├── LoginExpired       the platform no longer accepts the token: a person must act
+    │   ├── QuotaExceeded      the platform's limit is used up; carries when to go on
+    │   └── SourceRefused      the platform refuses for good (permission, no such account)
+    ├── ChannelError           a message could not be delivered; says whether a retry may help
+    └── NotAllowed             this person may not do this (role, scope, two-person rule)
+        └── SignInError        unknown person, wrong password or expired session
+
+Errors of libraries are turned into these where they enter (a test checks each seam). Each message
+is one sentence in Chinese for the person at the screen and ends with what to do (`mend`).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+
+class HuiyinError(Exception):
+    """Base class. `message` says what happened, `mend` what the reader can do about it."""
+
+    def __init__(self, message: str, mend: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.mend = mend
+
+    def __str__(self) -> str:
+        return f"{self.message}（{self.mend}）" if self.mend else self.message
+
+
+class SettingsError(HuiyinError):
+    """One or more settings are wrong. `problems` lists (setting name, what is wrong, mend)."""
+
+    def __init__(self, problems: list[tuple[str, str, str]]) -> None:
+        self.problems = problems
+        lines = [f"{name}: {what}（{mend}）" for name, what, mend in problems]
+        super().__init__("设置有误：\n  " + "\n  ".join(lines))
+
+
+class InputError(HuiyinError):
+    """Input that cannot be used. `file` and `line` (1-based) name the place where known."""
+
+    def __init__(
+        self, message: str, mend: str = "", *, file: str | None = None, line: int | None = None
+    ) -> None:
+        place = f"{file or ''}{f' 第 {line} 行' if line is not None else ''}".strip()
+        super().__init__(f"{place}：{message}" if place else message, mend)
+        self.file = file
+        self.line = line
+
+
+class FileFormatError(InputError):
+    """A file whose format is not recognised or that is broken as a whole."""
+
+
+class QueryError(InputError):
+    """A search query with wrong syntax. `position` is the 0-based character where it goes wrong."""
+
+    def __init__(self, message: str, query: str, position: int, mend: str = "") -> None:
+        pointer = f"\n  {query}\n  {' ' * position}^"
+        super().__init__(message + pointer, mend)
+        self.query = query
+        self.position = position
+
+
+class ArchiveError(HuiyinError):
+    """The archive could not do what was asked."""
+
+
+class NotFound(ArchiveError):
+    """No such record, or it lies outside the asker's scope (the two are not told apart)."""
+
+
+class Conflict(ArchiveError):
+    """Somebody wrote since the record was read, or a record of that id exists already."""
+
+
+class ArchiveBusy(ArchiveError):
+    """Another writer held the archive for longer than the waiting time (10 s)."""
+
+
+class SchemaError(ArchiveError):
+    """The archive's schema is newer than this program, or broken."""
+
+
+class ModelError(HuiyinError):
+    """A model folder is missing, broken or of the wrong kind."""
+
+
+class CollectError(HuiyinError):
+    """A source could not be read; the time it did not cover stays visible as a gap."""
+
+
+class LoginExpired(CollectError):
+    """The platform no longer accepts the token; a person must authorise again."""
+
+
+class QuotaExceeded(CollectError):
+    """The platform's limit is used up. `until` is when to go on (aware), None if it did not say."""
+
+    def __init__(self, message: str, mend: str = "", *, until: datetime | None = None) -> None:
+        super().__init__(message, mend)
+        self.until = until
+
+
+class SourceRefused(CollectError):
+    """The platform refuses this request for good: permission, unknown account, wrong request."""
+
+
+class ChannelError(HuiyinError):
+    """A message could not be delivered. `retry` says whether trying again may help."""
+
+    def __init__(self, message: str, mend: str = "", *, retry: bool) -> None:
+        super().__init__(message, mend)
+        self.retry = retry
+
+
+class NotAllowed(HuiyinError):
+    """This person may not do this: role, scope or the two-person rule. `reason` names the rule."""
+
+    def __init__(self, message: str, mend: str = "", *, reason: str) -> None:
+        super().__init__(message, mend)
+        self.reason = reason
+
+
+class SignInError(NotAllowed):
+    """Unknown person, wrong password, locked or expired sign-in."""
+
+    def __init__(self, message: str, mend: str = "") -> None:
+        super().__init__(message, mend, reason="sign-in")

@@ -1,0 +1,202 @@
+"""Settings: `huiyin.toml`, then the environment (`HUIYIN_ARCHIVE__URL` for `archive.url`).
+
+Defaults run with no network, no server, no GPU and no account. All wrong settings are reported at
+once. Every setting is described in docs/settings.md (a test compares).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from huiyin.errors import SettingsError
+
+CONFIG_FILE = "huiyin.toml"
+
+
+class Section(BaseModel):
+    """Base of the sections: unknown names are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class ArchiveSettings(Section):
+    url: str = "sqlite:///var/huiyin.db"
+    """Where everything is kept; `sqlite:///FILE` (relative to the folder of huiyin.toml)."""
+
+    @field_validator("url")
+    @classmethod
+    def _known_engine(cls, url: str) -> str:
+        if not url.startswith("sqlite:///"):
+            raise ValueError("只支持 sqlite:///文件路径")
+        return url
+
+
+class OfficeSettings(Section):
+    name: str = "本单位"
+    """Shown in the console and in messages."""
+    id: str = "office:default"
+    """Account id that imported posts belong to when they mention no known account."""
+    region: str = ""
+    """adcode of the office's own area; places of the same name elsewhere lose against it."""
+
+    @field_validator("region")
+    @classmethod
+    def _adcode(cls, region: str) -> str:
+        if region and not (region.isdigit() and len(region) == 6):
+            raise ValueError("须为六位行政区划代码，例如 410100")
+        return region
+
+
+class WeiboSettings(Section):
+    url: str = "https://api.weibo.com"
+    """Root of the official API; the commercial host or a test platform may stand here."""
+    tokens: dict[str, SecretStr] = {}
+    """OAuth2 access token of each official account by its uid; none = spider disabled."""
+    every_seconds: float = Field(default=900.0, gt=0)
+    """Pause between two readings of a source (an ordinary app has about 100 calls a day)."""
+
+    @field_validator("url")
+    @classmethod
+    def _http(cls, url: str) -> str:
+        if not url.startswith(("http://", "https://")):
+            raise ValueError("须以 http:// 或 https:// 开头")
+        return url.rstrip("/")
+
+
+class NlpSettings(Section):
+    model: str = ""
+    """Folder of the model; empty = the shipped one."""
+    threads: int = Field(default=0, ge=0, le=256)
+    """Processor threads for the model; 0 = all cores."""
+    batch: int = Field(default=64, ge=1, le=4096)
+    """Posts taken from the queue at a time."""
+
+
+class IncidentSettings(Section):
+    window_hours: float = Field(default=48.0, gt=0, le=24 * 60)
+    """A post joins a group whose latest post is at most this old."""
+    min_authors: int = Field(default=3, ge=1)
+    """Independent authors before anybody is alerted."""
+    min_score: float = Field(default=1.0, gt=0)
+    """Burst score before anybody is alerted."""
+
+
+class AlertSettings(Section):
+    webhook: str = ""
+    """URL that receives alerts as JSON; empty = the channel is disabled."""
+    max_attempts: int = Field(default=8, ge=1)
+    """Deliveries are tried this often before they count as dead."""
+
+    @field_validator("webhook")
+    @classmethod
+    def _http(cls, url: str) -> str:
+        if url and not url.startswith(("http://", "https://")):
+            raise ValueError("须以 http:// 或 https:// 开头，或留空")
+        return url
+
+
+class ConsoleSettings(Section):
+    host: str = "127.0.0.1"
+    """Address the console listens on."""
+    port: int = Field(default=8501, ge=0, le=65535)
+    """Port of the console; 0 = any free one."""
+    session_hours: float = Field(default=8.0, gt=0, le=24)
+    """A sign-in ends after this time."""
+
+
+class SecretSettings(Section):
+    folder: Path = Path("var/secrets")
+    """Folder of the author-key secret, made at random by `huiyin init`; not in any backup."""
+
+
+class LogSettings(Section):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least important message that is written."""
+    folder: Path = Path("var/log")
+    """Where the processes of `huiyin run` and `huiyin demo` write their logs."""
+
+
+class Settings(BaseSettings):
+    """All settings. Read them with `load_settings`, which reports every problem at once."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="HUIYIN_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+    toml_file: ClassVar[Path | None] = None
+
+    home: Path = Path()
+    """Folder that relative paths start from: the folder of huiyin.toml."""
+    archive: ArchiveSettings = ArchiveSettings()
+    office: OfficeSettings = OfficeSettings()
+    weibo: WeiboSettings = WeiboSettings()
+    nlp: NlpSettings = NlpSettings()
+    incidents: IncidentSettings = IncidentSettings()
+    alerts: AlertSettings = AlertSettings()
+    console: ConsoleSettings = ConsoleSettings()
+    secrets: SecretSettings = SecretSettings()
+    log: LogSettings = LogSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        toml = TomlConfigSettingsSource(settings_cls, cls.toml_file)
+        return (init_settings, env_settings, toml)
+
+    def path(self, relative: Path) -> Path:
+        """`relative` under the home folder; absolute paths stay."""
+        return self.home / relative
+
+    @property
+    def archive_url(self) -> str:
+        """The archive's URL with an absolute path."""
+        file = Path(self.archive.url.removeprefix("sqlite:///"))
+        return f"sqlite:///{(self.home / file).resolve()}"
+
+
+def load_settings(home: Path | None = None, **overrides: Any) -> Settings:
+    """Read huiyin.toml in `home` (default: `HUIYIN_HOME` or the current folder), then environment.
+
+    Raises `SettingsError` with every problem: name, what is wrong, mend.
+    """
+    folder = (home or Path(os.environ.get("HUIYIN_HOME", "."))).resolve()
+    file = folder / CONFIG_FILE
+
+    class _Settings(Settings):
+        toml_file = file if file.exists() else None
+
+    try:
+        return _Settings(home=folder, **overrides)
+    except ValidationError as error:
+        raise SettingsError(_problems(error, file)) from error
+    except ValueError as error:  # TOML syntax, JSON in the environment
+        raise SettingsError([(str(file), str(error), "检查该文件或环境变量的语法")]) from error
+
+
+def _problems(error: ValidationError, file: Path) -> list[tuple[str, str, str]]:
+    problems = []
+    for one in error.errors():
+        name = ".".join(str(part) for part in one["loc"])
+        variable = "HUIYIN_" + "__".join(str(part) for part in one["loc"]).upper()
+        if one["type"] == "extra_forbidden":
+            what, mend = "没有这个设置", f"从 {file.name} 或环境变量 {variable} 中删去，或改正名称"
+        else:
+            what = one["msg"].removeprefix("Value error, ")
+            mend = f"在 {file.name} 或环境变量 {variable} 中改正"
+        problems.append((name, what, mend))
+    return problems
