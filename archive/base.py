@@ -231,7 +231,7 @@ class Archive(Protocol):
         self, kind: type[R], scope: Scope, *, state: str | None = None, ref: str | None = None,
         limit: int = 1000, after: str = "", newest_first: bool = False,
     ) -> list[Stored[R]]:  # fmt: skip
-        """Records in id order (or by last write, newest first); `after` = last id of page before."""
+        """Records in id order (or by last write, newest first); `after` = last id seen."""
 
     # ---- the whole
 
