@@ -1,4 +1,4 @@
-"""Pin all dependencies: requirements.txt, and torch with its nvidia parts in requirements-torch.txt.
+"""Pin all dependencies: requirements.txt; torch and its nvidia parts in requirements-torch.txt.
 
 Run by `make lock`. No index's address is written (`--no-emit-index-url`).
 """
@@ -28,9 +28,9 @@ def main() -> None:
     blocks = re.split(r"\n(?=[a-zA-Z0-9])", done.stdout.strip())
     torch = [block for block in blocks if TORCH.match(block)]
     rest = [block for block in blocks if not TORCH.match(block)]
-    (ROOT / "requirements.txt").write_text(HEADER + "\n".join(rest) + "\n", encoding="utf-8")
-    (ROOT / "requirements-torch.txt").write_text(HEADER + "\n".join(torch) + "\n", encoding="utf-8")
-    print(f"requirements.txt: {len(rest)}, requirements-torch.txt: {len(torch)}")  # noqa: T201
+    for name, part in (("requirements.txt", rest), ("requirements-torch.txt", torch)):
+        (ROOT / name).write_text(HEADER + "\n".join(part) + "\n", encoding="utf-8")
+        print(f"{name}: {len(part)}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Starts the processes of `huiyin run` and `huiyin demo`, restarts what dies, stops them together."""
+"""Starts the processes of `huiyin run` and `huiyin demo`, restarts the dead, stops all."""
 
 from __future__ import annotations
 
@@ -59,8 +59,9 @@ class Supervisor:
                 pause = min(LONGEST_PAUSE, 2.0 ** min(program.restarts - 1, 10))
                 program.start_at = self._monotonic() + pause
                 log = self._log_folder / f"{program.name}.log"
+                code = process.returncode
                 happened.append(
-                    f"{program.name} 意外退出（{process.returncode}），{pause:.0f} 秒后重启；见 {log}"
+                    f"{program.name} 意外退出（{code}），{pause:.0f} 秒后重启；见 {log}"
                 )
             if program.process is None and self._monotonic() >= program.start_at:
                 self._spawn(program)

@@ -1,0 +1,142 @@
+"""Where the concrete classes meet: builds every part from the settings, on demand.
+
+Only the command line and the console import this. Heavy parts (the model, Scrapy) are loaded when
+they are first asked for, so that light commands stay quick.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from archive import open_archive
+from archive.base import Archive
+from huiyin.clock import Clock, system_clock
+from huiyin.people import People
+from huiyin.records import Account, Person, Role, Scope, Setting
+from huiyin.secret import author_secret, fingerprint
+from huiyin.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from alerts import Alerter
+    from crawler import AccountBook, Identity
+    from nlp import AnalysisStage
+    from nlp.base import Understanding
+    from nlp.incidents import Detector
+    from responder import Desk
+
+ALL = Scope.everything()
+KEY_SETTING = "author-key-fingerprint"
+
+
+class App:
+    """All parts over one archive. Parts are made on first use and kept."""
+
+    def __init__(self, settings: Settings, archive: Archive, clock: Clock) -> None:
+        self.settings = settings
+        self.archive = archive
+        self.clock = clock
+
+    @cached_property
+    def people(self) -> People:
+        """Who may sign in."""
+        return People(self.archive, self.clock, session_hours=self.settings.console.session_hours)
+
+    @cached_property
+    def identity(self) -> Identity:
+        """Makes author keys and masks texts. `SettingsError` before `huiyin init`."""
+        from crawler import Identity
+
+        return Identity(author_secret(self.settings.path(self.settings.secrets.folder)))
+
+    @property
+    def accounts(self) -> AccountBook:
+        """The official accounts as the archive has them now."""
+        from crawler import AccountBook
+
+        return AccountBook([one.record for one in self.archive.records(Account, ALL, limit=10_000)])
+
+    @cached_property
+    def understanding(self) -> Understanding:
+        """The model (loads torch)."""
+        from nlp import load_understanding
+
+        nlp = self.settings.nlp
+        return load_understanding(Path(nlp.model) if nlp.model else None, threads=nlp.threads)
+
+    @cached_property
+    def analysis(self) -> AnalysisStage:
+        """The stage that `work` runs."""
+        from nlp import AnalysisStage
+
+        return AnalysisStage(
+            self.archive, self.understanding, clock=self.clock,
+            region=self.settings.office.region or None, batch=self.settings.nlp.batch,
+        )  # fmt: skip
+
+    @cached_property
+    def detector(self) -> Detector:
+        """Groups posts into incidents; run by `watch`."""
+        from nlp.incidents import Detector
+
+        return Detector(
+            self.archive, jurisdiction="default", settings=self.settings.incidents, clock=self.clock
+        )
+
+    @cached_property
+    def alerter(self) -> Alerter:
+        """Sends alerts; run by `watch`."""
+        from alerts import Alerter, make_channels
+
+        return Alerter(
+            self.archive, make_channels(self.settings.alerts),
+            settings=self.settings.alerts, clock=self.clock, console_url=self.console_url,
+        )  # fmt: skip
+
+    @cached_property
+    def desk(self) -> Desk:
+        """Cases, drafts, review and publishing."""
+        from responder import Desk
+
+        return Desk(self.archive, embedder=_Lazy(self), clock=self.clock)
+
+    @property
+    def console_url(self) -> str:
+        """Where people open the console."""
+        return f"http://{self.settings.console.host}:{self.settings.console.port}"
+
+    def init(self) -> list[str]:
+        """Make folders and the author-key secret; returns what was made. Twice changes nothing."""
+        folder = self.settings.path(self.settings.secrets.folder)
+        existed = (folder / "author.key").exists()
+        mark = fingerprint(author_secret(folder, create=True))
+        stored = self.archive.get(Setting, KEY_SETTING, ALL)
+        if stored is None:
+            self.archive.create(Setting(id=KEY_SETTING, value=mark))
+        return [] if existed else [f"{folder / 'author.key'}（作者密钥，请另存一份到库外）"]
+
+    def with_roles(self, role: Role) -> list[Person]:
+        """The active people who have a role."""
+        return [one for one in self.people.everyone() if one.active and role in one.roles]
+
+
+class _Lazy:
+    """The model behind the responder's `Embedder`, loaded only when a text is embedded."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    @property
+    def model(self) -> str:
+        return self._app.understanding.model
+
+    def embed(self, texts: list[str]) -> list[bytes]:
+        return self._app.understanding.embed(texts)
+
+
+def open_app(settings: Settings | None = None, clock: Clock = system_clock) -> App:
+    """Open the archive that the settings name (made when it does not exist yet)."""
+    settings = settings or load_settings()
+    Path(settings.archive_url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    return App(settings, open_archive(settings.archive_url), clock)
