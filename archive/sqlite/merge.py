@@ -1,0 +1,152 @@
+"""What becomes of a stored post when another reading of it arrives.
+
+The outcome does not depend on the order in which readings arrive:
+- text, title, media and the other words of the post: the newest reading (`read_at`); of two at the
+  same moment the longer text, then the one that sorts last.
+- each count: the newest reading that said it; None never replaces a number; of two at the same
+  moment the larger.
+- offices and mentions: all that any reading named.
+- a deletion holds for ever.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import datetime
+from typing import Any
+
+from archive.sqlite.rows import COUNTS, FROM, READ, Prepared, erased, micros, rest_json, to_post
+from archive.tokens import index_tokens
+from huiyin.records import Post, text_sha
+
+
+def refresh(connection: sqlite3.Connection, n: int, new: Prepared) -> bool:
+    """Write what a reading of a known post brings; True when text, counts or deletion changed."""
+    old = load(connection, n)
+    if old.deleted_at is not None:
+        return False
+    if new.post.deleted_at is not None:
+        erase(connection, n, new.post.deleted_at)
+        return True
+    counted = _refresh_counts(connection, n, new.post)
+    merged = merge_words(old, new.post)
+    if merged == old:
+        return counted
+    changed = (merged.text, merged.title) != (old.text, old.title)
+    _write_words(connection, n, old, merged)
+    visible = merged.model_copy(update={"read_at": old.read_at}) != old
+    return counted or changed or visible
+
+
+def load(connection: sqlite3.Connection, n: int) -> Post:
+    """The stored post."""
+    row = connection.execute(f"SELECT {READ} FROM {FROM} WHERE p.n = ?", (n,)).fetchone()
+    return to_post(row)
+
+
+def merge_words(old: Post, new: Post) -> Post:
+    """`old` with everything but counts taken from the newer of the two readings."""
+    update: dict[str, Any] = {
+        "offices": _united(old.offices, new.offices),
+        "mentions": _united(old.mentions, new.mentions),
+    }
+    newer = _rank(new) > _rank(old)
+    if newer:
+        update |= {
+            "text": new.text, "title": new.title, "media": new.media, "kind": new.kind,
+            "read_at": new.read_at,
+        }  # fmt: skip
+    for name in ("url", "parent", "root", "region"):
+        was, comes = getattr(old, name), getattr(new, name)
+        if comes is not None and (newer or was is None):
+            update[name] = comes
+    if new.author.key is not None and (newer or old.author.key is None):
+        update["author"] = new.author
+    return old.model_copy(update=update)
+
+
+def _rank(post: Post) -> tuple[datetime, int, str, str]:
+    return post.read_at, len(post.text), post.text, post.title or ""
+
+
+def _united(old: tuple[str, ...], new: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*old, *new)))
+
+
+def _write_words(connection: sqlite3.Connection, n: int, old: Post, new: Post) -> None:
+    sha = text_sha(new.title, new.text)
+    connection.execute(
+        """UPDATE posts SET read_at = ?, kind = ?, author_kind = ?, region = ?, root = ?,
+               parent = ?, text_sha = ? WHERE n = ?""",
+        (
+            micros(new.read_at), new.kind.value, new.author.kind.value, new.region, new.root,
+            new.parent, sha, n,
+        ),
+    )  # fmt: skip
+    connection.execute(
+        "UPDATE contents SET text = ?, title = ?, rest = ? WHERE n = ?",
+        (new.text, new.title, rest_json(new), n),
+    )
+    for table in ("offices", "mentions"):
+        for account in getattr(new, table):
+            if account not in getattr(old, table):
+                connection.execute(f"INSERT OR IGNORE INTO {table} VALUES (?,?)", (account, n))
+    if (new.text, new.title) != (old.text, old.title):
+        unindex(connection, n, old)
+        connection.execute(
+            "INSERT INTO words(rowid, text, title) VALUES (?,?,?)",
+            (n, index_tokens(new.text), index_tokens(new.title or "")),
+        )
+
+
+def unindex(connection: sqlite3.Connection, n: int, old: Post) -> None:
+    """Take a text out of the search index, which keeps no copy and so must be told the words."""
+    connection.execute(
+        "INSERT INTO words(words, rowid, text, title) VALUES ('delete',?,?,?)",
+        (n, index_tokens(old.text), index_tokens(old.title or "")),
+    )
+
+
+def _refresh_counts(connection: sqlite3.Connection, n: int, new: Post) -> bool:
+    if new.metrics is None:
+        return False
+    at = micros(new.metrics.read_at)
+    changed = False
+    for name in COUNTS:
+        value = getattr(new.metrics, name)
+        if value is None:
+            continue
+        done = connection.execute(
+            f"""UPDATE posts SET {name} = ?1, {name}_at = ?2 WHERE n = ?3
+                AND ({name} IS NULL OR {name}_at < ?2 OR ({name}_at = ?2 AND {name} < ?1))
+                RETURNING 1""",
+            (value, at, n),
+        ).fetchall()
+        changed = changed or bool(done)
+    connection.execute(
+        "UPDATE posts SET metrics_at = ?1 WHERE n = ?2 AND ifnull(metrics_at, ?1 - 1) < ?1", (at, n)
+    )
+    return changed
+
+
+def erase(connection: sqlite3.Connection, n: int, at: datetime) -> bool:
+    """Leave only the tombstone of a post; False when it was one already."""
+    old = load(connection, n)
+    if old.deleted_at is not None:
+        return False
+    connection.execute("PRAGMA secure_delete = ON")
+    unindex(connection, n, old)
+    connection.execute(
+        """UPDATE posts SET deleted_at = ?, text_sha = ?, model = NULL, analysed_sha = NULL,
+               sentiment = NULL, emotion = NULL, intent = NULL, category = NULL,
+               needs_answer = NULL, urgency = NULL WHERE n = ?""",
+        (micros(at), text_sha(None, ""), n),
+    )
+    connection.execute(
+        "UPDATE contents SET text = '', title = NULL, rest = ?, analysis = NULL WHERE n = ?",
+        (rest_json(erased(old, at)), n),
+    )
+    connection.execute("DELETE FROM vectors WHERE n = ?", (n,))
+    connection.execute("DELETE FROM failures WHERE post_id = ?", (old.id,))
+    connection.execute("PRAGMA secure_delete = FAST")
+    return True

@@ -1,0 +1,136 @@
+"""How a post lies in rows, and back."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pydantic_core import from_json
+
+from archive.sqlite.connection import Row
+from archive.tokens import index_tokens
+from huiyin.records import Analysis, Metrics, Post, text_sha
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+COUNTS = ("reposts", "comments", "likes")
+
+POST_COLUMNS = (
+    "n", "id", "created_at", "collected_at", "read_at", "deleted_at", "slice", "platform", "kind",
+    "author_kind", "region", "root", "parent", "metrics_at", "reposts", "reposts_at", "comments",
+    "comments_at", "likes", "likes_at", "text_sha",
+)  # fmt: skip
+CONTENT_COLUMNS = ("n", "text", "title", "rest")
+_IN_COLUMNS = {
+    "text", "title", "read_at", "metrics", "deleted_at", "analysis", "incident", "created_at",
+    "collected_at",
+}  # fmt: skip
+"""Fields of a post that are columns, so not in `contents.rest`."""
+
+READ = (
+    "p.n, p.created_at, p.collected_at, p.read_at, p.deleted_at, p.metrics_at, p.reposts,"
+    " p.comments, p.likes, p.incident, c.text, c.title, c.rest, c.analysis, v.vector"
+)
+FROM = "posts p JOIN contents c ON c.n = p.n LEFT JOIN vectors v ON v.n = p.n"
+"""`SELECT {READ} FROM {FROM}` gives rows for `to_post`."""
+
+
+def micros(at: datetime) -> int:
+    """Microseconds since 1970 of an aware time."""
+    return round(at.timestamp() * 1_000_000)
+
+
+def moment(at: int) -> datetime:
+    """The aware UTC time of microseconds since 1970."""
+    return EPOCH + timedelta(microseconds=at)
+
+
+def rest_json(post: Post) -> str:
+    """The fields that are no columns, as JSON."""
+    return post.model_dump_json(exclude=_IN_COLUMNS, exclude_defaults=True)
+
+
+class Prepared:
+    """A post with everything that needs no archive worked out, before the write lock is taken."""
+
+    __slots__ = ("post", "rest", "sha", "slice", "title_tokens", "tokens")
+
+    def __init__(self, post: Post) -> None:
+        if post.deleted_at is not None:
+            post = erased(post, post.deleted_at)
+        self.post = post
+        self.rest = rest_json(post)
+        self.sha = text_sha(post.title, post.text)
+        self.slice = zlib.crc32(post.id.encode())
+        self.tokens = index_tokens(post.text)
+        self.title_tokens = index_tokens(post.title) if post.title else ""
+
+    def post_row(self, n: int) -> Row:
+        """Values of `POST_COLUMNS`."""
+        post, metrics = self.post, self.post.metrics
+        at = None if metrics is None else micros(metrics.read_at)
+        counts: list[int | None] = []
+        for name in COUNTS:
+            value = None if metrics is None else getattr(metrics, name)
+            counts += (value, None if value is None else at)
+        return (
+            n, post.id, micros(post.created_at), micros(post.collected_at), micros(post.read_at),
+            None if post.deleted_at is None else micros(post.deleted_at), self.slice,
+            post.platform, post.kind.value, post.author.kind.value, post.region, post.root,
+            post.parent, at, *counts, self.sha,
+        )  # fmt: skip
+
+
+def erased(post: Post, at: datetime) -> Post:
+    """The tombstone of a post: what was said is gone, where and when it was said stays."""
+    author = post.author.model_copy(update={"name": None})
+    return post.model_copy(
+        update={
+            "text": "", "title": None, "media": (), "analysis": None, "deleted_at": at,
+            "author": author,
+        }
+    )  # fmt: skip
+
+
+def to_post(row: Sequence[Any]) -> Post:
+    """A row of `READ` as a post."""
+    (
+        _n, created_at, collected_at, read_at, deleted_at, metrics_at, reposts, comments, likes,
+        incident, text, title, rest, analysis, vector,
+    ) = row  # fmt: skip
+    fields: dict[str, Any] = from_json(rest)
+    fields.update(
+        text=text, title=title, incident=incident, created_at=moment(created_at),
+        collected_at=moment(collected_at), read_at=moment(read_at),
+    )  # fmt: skip
+    if deleted_at is not None:
+        fields["deleted_at"] = moment(deleted_at)
+    if metrics_at is not None:
+        fields["metrics"] = {
+            "reposts": reposts, "comments": comments, "likes": likes,
+            "read_at": moment(metrics_at),
+        }  # fmt: skip
+    if analysis is not None:
+        fields["analysis"] = {**from_json(analysis), "vector": vector or b""}
+    return Post.model_validate(fields)
+
+
+def analysis_json(analysis: Analysis) -> str:
+    """Everything but the vector, which lies in its own table."""
+    return analysis.model_dump_json(exclude={"vector"})
+
+
+def category_path(path: Sequence[str]) -> str:
+    """`/main/sub/`: a part of the path is found with its slashes around it."""
+    return f"/{'/'.join(path)}/" if path else ""
+
+
+def metrics_of(row: Mapping[str, Any]) -> Metrics | None:
+    """The counts in columns of `posts`."""
+    if row["metrics_at"] is None:
+        return None
+    return Metrics(
+        reposts=row["reposts"], comments=row["comments"], likes=row["likes"],
+        read_at=moment(row["metrics_at"]),
+    )  # fmt: skip

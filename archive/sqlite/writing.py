@@ -1,0 +1,180 @@
+"""Posts as their owners write them: the crawler, nlp, incidents."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any, TypeVar
+
+from archive.base import PutReport
+from archive.sqlite import merge
+from archive.sqlite.connection import Database
+from archive.sqlite.rows import (
+    CONTENT_COLUMNS,
+    POST_COLUMNS,
+    Prepared,
+    analysis_json,
+    category_path,
+    micros,
+)
+from huiyin.records import Analysis, Post
+
+T = TypeVar("T")
+
+FIRST_SLICE = 250
+"""Posts in the first transaction of a bulk write; later ones follow the time that it took."""
+LARGEST_SLICE = 1500
+"""32,766 parameters a statement (SQLite's default limit) by 21 columns."""
+SLICE_SECONDS = 0.035
+"""What a transaction aims at, so that most stay below 50 ms."""
+PAUSE_SECONDS = 0.003
+"""After each transaction of a bulk write: three tries of a waiting writer (`POLL_SECONDS`)."""
+
+
+class PostWriting:
+    """`put_posts`, `delete_posts`, `write_analyses`, `mark_incidents`."""
+
+    _db: Database
+    _slice: int = FIRST_SLICE
+
+    def put_posts(self, posts: Sequence[Post]) -> PutReport:
+        report = PutReport()
+        rest = iter(posts)
+        more = True
+        while more:
+            prepared = [Prepared(post) for post in islice(rest, self._slice)]
+            if not prepared:
+                break
+            with self._db.write() as connection:
+                started = time.perf_counter()
+                report += _put(connection, prepared)
+            self._adapt(len(prepared), time.perf_counter() - started)
+            more = len(prepared) > 1 and len(posts) > len(prepared)
+            if more:
+                self._db.pause(PAUSE_SECONDS)
+        return report
+
+    def _adapt(self, rows: int, seconds: float) -> None:
+        """Choose the next slice so that it takes `SLICE_SECONDS`; grows slowly, shrinks at once."""
+        wanted = int(rows * SLICE_SECONDS / max(seconds, 1e-6))
+        self._slice = max(50, min(wanted, int(self._slice * 1.25) + 1, LARGEST_SLICE))
+
+    def delete_posts(self, ids: Sequence[str], at: datetime) -> int:
+        deleted = 0
+        for part in _parts(ids, 100):
+            with self._db.write() as connection:
+                for n, *_ in _known(connection, part):
+                    deleted += merge.erase(connection, n, at)
+        return deleted
+
+    def write_analyses(self, analyses: Sequence[tuple[str, Analysis]]) -> int:
+        written = 0
+        for part in _parts(analyses, 100):
+            rows = [(post_id, one, analysis_json(one)) for post_id, one in part]
+            with self._db.write() as connection:
+                for post_id, one, body in rows:
+                    written += _write_analysis(connection, post_id, one, body)
+        return written
+
+    def mark_incidents(self, marks: Mapping[str, str]) -> int:
+        marked = 0
+        for part in _parts(list(marks.items()), 500):
+            with self._db.write() as connection:
+                before = connection.total_changes
+                connection.executemany(
+                    "UPDATE posts SET incident = ?2 WHERE id = ?1 AND incident IS NOT ?2", part
+                )
+                marked += connection.total_changes - before
+        return marked
+
+
+def _put(connection: sqlite3.Connection, prepared: Sequence[Prepared]) -> PutReport:
+    known = {id_: n for n, id_ in _known(connection, [one.post.id for one in prepared])}
+    fresh: dict[str, Prepared] = {}
+    later: list[Prepared] = []
+    for one in prepared:
+        if one.post.id in known or one.post.id in fresh:
+            later.append(one)
+        else:
+            fresh[one.post.id] = one
+    if fresh:
+        known.update(_insert(connection, list(fresh.values())))
+    updated = 0
+    for one in later:
+        updated += merge.refresh(connection, known[one.post.id], one)
+    return PutReport(new=len(fresh), updated=updated, unchanged=len(later) - updated)
+
+
+def _known(connection: sqlite3.Connection, ids: Sequence[str]) -> list[tuple[int, str]]:
+    """(n, id) of those ids that are stored."""
+    marks = ",".join("?" * len(ids))
+    return connection.execute(
+        f"SELECT n, id FROM posts WHERE id IN ({marks})", list(ids)
+    ).fetchall()
+
+
+def _insert(connection: sqlite3.Connection, fresh: Sequence[Prepared]) -> dict[str, int]:
+    """Store posts that are new; one statement a table, so that C does the loop without the GIL."""
+    first = 1 + (connection.execute("SELECT max(n) FROM posts").fetchone()[0] or 0)
+    numbered = list(enumerate(fresh, first))
+    _insert_rows(connection, "posts", POST_COLUMNS, (one.post_row(n) for n, one in numbered))
+    _insert_rows(
+        connection, "contents", CONTENT_COLUMNS,
+        ((n, one.post.text, one.post.title, one.rest) for n, one in numbered),
+    )  # fmt: skip
+    _insert_rows(
+        connection, "words", ("rowid", "text", "title"),
+        ((n, one.tokens, one.title_tokens) for n, one in numbered if one.tokens or one.title_tokens),
+    )  # fmt: skip
+    for table in ("offices", "mentions"):
+        _insert_rows(
+            connection, table, ("account", "n"),
+            sorted((account, n) for n, one in numbered for account in set(getattr(one.post, table))),
+        )  # fmt: skip
+    return {one.post.id: n for n, one in numbered}
+
+
+def _insert_rows(
+    connection: sqlite3.Connection, table: str, columns: Sequence[str], rows: Iterable[Any]
+) -> None:
+    """Insert rows by as few statements as the parameter limit allows."""
+    row = "(" + ",".join("?" * len(columns)) + ")"
+    for part in _parts(rows, 32_000 // len(columns)):
+        connection.execute(
+            f"INSERT INTO {table} ({','.join(columns)}) VALUES " + ",".join([row] * len(part)),
+            [value for values in part for value in values],
+        )
+
+
+def _write_analysis(connection: sqlite3.Connection, post_id: str, one: Analysis, body: str) -> int:
+    row = connection.execute(
+        """UPDATE posts SET model = ?2, analysed_sha = ?3, sentiment = ?4, emotion = ?5,
+               intent = ?6, category = ?7, needs_answer = ?8, urgency = ?9
+           WHERE id = ?1 AND deleted_at IS NULL AND (model IS NULL OR text_sha = ?3)
+           RETURNING n""",
+        (
+            post_id, one.model, one.text_sha, one.sentiment.label, one.emotion.label,
+            one.intent.label, category_path(one.category.path), one.needs_answer,
+            one.urgency.score,
+        ),
+    ).fetchall()  # fmt: skip
+    if not row:
+        return 0
+    n = row[0][0]
+    connection.execute("UPDATE contents SET analysis = ? WHERE n = ?", (body, n))
+    connection.execute("DELETE FROM vectors WHERE n = ? AND ? = x''", (n, one.vector))
+    if one.vector:
+        connection.execute(
+            "INSERT OR REPLACE INTO vectors VALUES (?,?,?)", (n, one.model, one.vector)
+        )
+    connection.execute("DELETE FROM failures WHERE stage = 'analysis' AND post_id = ?", (post_id,))
+    return 1
+
+
+def _parts(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    rest = iter(items)
+    while part := list(islice(rest, size)):
+        yield part
