@@ -1,0 +1,165 @@
+"""`huiyin doctor`: looks at every part and says the mend."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from huiyin.app import ALL, KEY_SETTING, App
+from huiyin.errors import HuiyinError
+from huiyin.records import Account, Role, Setting, Shift, Source
+from huiyin.secret import author_secret, fingerprint
+
+LEAST_FREE_BYTES = 2 * 1024**3
+LONG_SILENCE = timedelta(hours=2)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at. `state`: ok, note (works, but know it) or bad."""
+
+    what: str
+    state: str
+    found: str
+    mend: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        return {"what": self.what, "state": self.state, "found": self.found, "mend": self.mend}
+
+
+def run_checks(app: App) -> list[Finding]:
+    """All findings; a check that itself fails is a finding, never a crash."""
+    findings: list[Finding] = []
+    for check in (_archive, _secret, _model, _queues, _sources, _people, _channels, _disk):
+        findings += _guarded(check, app)
+    return findings
+
+
+def _guarded(check: Callable[[App], Iterator[Finding]], app: App) -> list[Finding]:
+    try:
+        return list(check(app))
+    except HuiyinError as error:
+        return [Finding(check.__name__.strip("_"), "bad", error.message, error.mend)]
+
+
+def _archive(app: App) -> Iterator[Finding]:
+    problems = app.archive.check()
+    counts = app.archive.counts()
+    shown = "，".join(f"{kind} {number}" for kind, number in counts.items() if number)
+    yield Finding("档案", "ok", f"{app.settings.archive_url}：{shown or '空的'}")
+    for problem in problems:
+        yield Finding("档案完整性", "bad", problem, "停下全部进程，从最近的备份恢复")
+
+
+def _secret(app: App) -> Iterator[Finding]:
+    folder = app.settings.path(app.settings.secrets.folder)
+    mark = fingerprint(author_secret(folder))
+    stored = app.archive.get(Setting, KEY_SETTING, ALL)
+    if stored is not None and stored.record.value != mark:
+        yield Finding(
+            "作者密钥", "bad", f"指纹 {mark} 与档案记下的 {stored.record.value} 不同",
+            f"把当初的 author.key 放回 {folder}；否则同一作者会被当成两人",
+        )  # fmt: skip
+    else:
+        yield Finding("作者密钥", "ok", f"指纹 {mark}")
+
+
+def _model(app: App) -> Iterator[Finding]:
+    yield Finding("模型", "ok", app.understanding.model)
+
+
+def _queues(app: App) -> Iterator[Finding]:
+    counts = app.archive.pending_counts(app.understanding.model)
+    waiting = f"待分析 {counts['analysis']}，待重做 {counts['reanalysis']}"
+    yield Finding("队列", "ok", f"{waiting}，待归事件 {counts['incidents']}")
+    final = [one for one in app.archive.failures(limit=1000) if one.final]
+    if final:
+        latest = final[0]
+        yield Finding(
+            "失败的帖文", "bad",
+            f"{len(final)} 条三次都没做成，最近：{latest.post_id} {latest.reason}",
+            "看日志 var/log/work.log；修好后 huiyin doctor --retry-failed",
+        )  # fmt: skip
+
+
+def _sources(app: App) -> Iterator[Finding]:
+    now = app.clock()
+    sources = [one.record for one in app.archive.records(Source, ALL)]
+    if not sources:
+        yield Finding(
+            "来源", "note", "还没有", "设置 weibo.tokens 后 huiyin run；或 huiyin import 文件"
+        )
+    for source in sources:
+        if source.state not in {"ok", "new"}:
+            yield Finding(f"来源 {source.id}", "bad", source.reason or source.state, _mend(source))
+        elif source.last_ok_at and now - source.last_ok_at > LONG_SILENCE:
+            yield Finding(
+                f"来源 {source.id}", "bad", f"上次读成功在 {_ago(now, source.last_ok_at)}前",
+                "看采集进程是否在运行：huiyin run 或 huiyin crawl",
+            )  # fmt: skip
+    good = sum(one.state == "ok" for one in sources)
+    if sources:
+        yield Finding("来源", "ok", f"{good}/{len(sources)} 个读得到")
+
+
+def _mend(source: Source) -> str:
+    mends = {
+        "login_expired": "请该账号的管理人重新授权，把新令牌写进 weibo.tokens",
+        "quota": "等额度恢复；或调大 weibo.every_seconds",
+        "refused": "到平台控制台申请该接口的权限，或核对账号编号",
+    }
+    return mends.get(source.state, "看日志 var/log/crawl.log")
+
+
+def _people(app: App) -> Iterator[Finding]:
+    for role in (Role.DRAFTER, Role.REVIEWER, Role.ON_CALL):
+        people = app.with_roles(role)
+        if not people:
+            yield Finding(
+                f"{role}", "note", "一个也没有", f"huiyin user add 登录名 --name 姓名 --role {role}"
+            )
+    drafters, reviewers = app.with_roles(Role.DRAFTER), app.with_roles(Role.REVIEWER)
+    if {one.id for one in drafters} == {one.id for one in reviewers} and len(drafters) == 1:
+        yield Finding("双人审核", "bad", "拟稿和审核是同一个人", "再加一名审核员")
+    now = app.clock()
+    shifts = [one.record for one in app.archive.records(Shift, ALL)]
+    current = [one.person for one in shifts if one.starts_at <= now < one.ends_at]
+    if current:
+        yield Finding("值班", "ok", "、".join(dict.fromkeys(current)))
+    else:
+        yield Finding(
+            "值班", "note", "现在没有排班，告警会发给所有值班员", "huiyin oncall load rota.toml"
+        )
+    if not app.archive.records(Account, ALL, limit=1):
+        yield Finding("官方账号", "note", "还没有", "huiyin account load accounts.json")
+
+
+def _channels(app: App) -> Iterator[Finding]:
+    url = app.settings.alerts.webhook
+    if not url:
+        yield Finding("告警渠道", "note", "webhook 未设置，告警只写日志", "设置 alerts.webhook")
+        return
+    try:
+        httpx.head(url, timeout=3.0)
+        yield Finding("告警渠道", "ok", f"webhook 连得上：{url}")
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        yield Finding("告警渠道", "bad", f"webhook 连不上：{error}", "检查地址和网络，或那头的服务")
+
+
+def _disk(app: App) -> Iterator[Finding]:
+    folder = Path(app.settings.archive_url.removeprefix("sqlite:///")).parent
+    free = shutil.disk_usage(folder).free
+    state = "ok" if free >= LEAST_FREE_BYTES else "bad"
+    mend = "" if state == "ok" else "清理磁盘，或把档案移到更大的盘"
+    yield Finding("磁盘", state, f"{folder} 还剩 {free / 1024**3:.1f} GB", mend)
+
+
+def _ago(now: datetime, then: datetime) -> str:
+    minutes = int((now - then).total_seconds() // 60)
+    return f"{minutes // 60} 小时 {minutes % 60} 分" if minutes >= 60 else f"{minutes} 分钟"

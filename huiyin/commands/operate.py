@@ -1,0 +1,126 @@
+"""`huiyin demo`, `run` and its parts, `console`, `init`, `doctor`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from huiyin.app import open_app
+from huiyin.check import run_checks
+from huiyin.commands.common import Json, opened, out, print_json
+from huiyin.errors import InputError
+from huiyin.settings import load_settings
+from huiyin.supervise import Supervisor, stop_on_signals
+
+
+def demo(
+    sample: Annotated[
+        Path | None, typer.Option(help="另一座样例城市的文件夹；默认随附的云渡市。")
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="从头来过。")] = False,
+    home: Annotated[Path, typer.Option(help="演示的数据放在哪里。")] = Path("var/demo"),
+    port: Annotated[int, typer.Option(help="控制台端口；被占用就换一个空的。")] = 8501,
+    until_ready: Annotated[
+        bool, typer.Option("--until-ready", help="一切就绪后自己结束（给测试用）。")
+    ] = False,
+) -> None:
+    """一条命令看全程：样例平台 → 采集 → 理解 → 事件 → 告警 → 控制台。Ctrl-C 全部停下。"""
+    from huiyin.demo import run_demo
+
+    raise typer.Exit(run_demo(sample, home, fresh=fresh, port=port, until_ready=until_ready))
+
+
+def run() -> None:
+    """一个单位的全部进程：采集、理解、事件与告警、控制台。Ctrl-C 全部停下。"""
+    settings = load_settings()
+    with opened() as app:
+        app.init()
+        if not app.people.everyone():
+            raise InputError(
+                "还没有人能登录", "先运行 huiyin user add 登录名 --name 姓名 --role 管理员"
+            )
+    supervisor = Supervisor(settings.path(settings.log.folder))
+    with stop_on_signals() as stop:
+        for name in ("crawl", "work", "watch", "console"):
+            supervisor.start(name, [sys.executable, "-m", "huiyin", name])
+        console_url = f"http://{settings.console.host}:{settings.console.port}"
+        out.print(f"控制台：{console_url}　Ctrl-C 全部停下。")
+        while not stop.wait(1.0):
+            for line in supervisor.tend():
+                out.print(f"[yellow]{escape(line)}[/]")
+    supervisor.stop()
+
+
+def crawl() -> None:
+    """只运行采集。"""
+    from huiyin import processes
+
+    with opened() as app, stop_on_signals() as stop:
+        processes.crawl(app, stop)
+
+
+def work() -> None:
+    """只运行理解、立案和拟稿。"""
+    from huiyin import processes
+
+    with opened() as app, stop_on_signals() as stop:
+        processes.work(app, stop)
+
+
+def watch() -> None:
+    """只运行事件发现和告警。"""
+    from huiyin import processes
+
+    with opened() as app, stop_on_signals() as stop:
+        processes.watch(app, stop)
+
+
+def console(
+    port: Annotated[int | None, typer.Option(help="端口；默认 console.port。")] = None,
+) -> None:
+    """只打开控制台（网页）。"""
+    from ui.run import console_command, console_environment
+
+    settings = load_settings()
+    command = console_command(settings, port or settings.console.port)
+    os.execve(command[0], command, {**os.environ, **console_environment(settings)})
+
+
+def init() -> None:
+    """准备档案和作者密钥；运行两次与一次相同。"""
+    app = open_app()
+    made = app.init()
+    for line in made:
+        out.print(f"已建 {escape(line)}")
+    if not made:
+        out.print("都已备好，没有改动。")
+    if not app.people.everyone():
+        out.print("下一步：huiyin user add 登录名 --name 姓名 --role 拟稿员")
+    app.archive.close()
+
+
+def doctor(
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="让分析失败的帖文重新排队。")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """检查每一处，说清毛病和办法。有毛病时退出码为 1。"""
+    with opened() as app:
+        if retry_failed:
+            out.print(f"重新排队 {app.archive.clear_failures('analysis')} 条。")
+        findings = run_checks(app)
+    if json:
+        print_json([one.as_json() for one in findings])
+    else:
+        marks = {"ok": "[green]✓[/]", "note": "[cyan]·[/]", "bad": "[red]✗[/]"}
+        for one in findings:
+            mend = f"\n    → {escape(one.mend)}" if one.mend else ""
+            out.print(f"{marks[one.state]} {escape(one.what)}：{escape(one.found)}{mend}")
+    if any(one.state == "bad" for one in findings):
+        raise typer.Exit(1)
