@@ -1,0 +1,95 @@
+"""Small questions to the archive that several pages ask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import streamlit as st
+
+from archive.base import Filters, SearchRequest
+from huiyin.records import Account, Gap, Incident, Post, Source
+from ui.markup import plain
+from ui.session import Visit
+from ui.words import t
+
+PAGE = 20
+
+
+def account_names(visit: Visit) -> dict[str, str]:
+    """Name of each official account that the person may see."""
+    found = visit.app.archive.records(Account, visit.scope, limit=5000)
+    return {one.record.id: one.record.name for one in found}
+
+
+def staff_names(visit: Visit) -> dict[str, str]:
+    """Name of each colleague, for acts."""
+    return {person.id: person.name for person in visit.app.people.everyone()}
+
+
+def sources(visit: Visit) -> list[Source]:
+    """The sources that the person may see."""
+    return [one.record for one in visit.app.archive.records(Source, visit.scope, limit=5000)]
+
+
+def gaps_of(found: Iterable[Source]) -> list[Gap]:
+    """All times that some source did not cover."""
+    return [gap for source in found for gap in source.gaps]
+
+
+def posts_by_id(visit: Visit, ids: Iterable[str]) -> dict[str, Post]:
+    """The posts that the person may see; order and number are the caller's."""
+    return visit.app.archive.get_posts(tuple(dict.fromkeys(ids)), visit.scope)
+
+
+def incident_request(incident: Incident) -> SearchRequest:
+    """The hours of an incident, without its posts."""
+    return SearchRequest(filters=Filters(incident=incident.id), limit=1, timeline="hour")
+
+
+def chosen() -> str:
+    """The record that the address names (`?id=`), empty for the list."""
+    return str(st.query_params.get("id", ""))
+
+
+def choose(record_id: str) -> None:
+    """Show one record of this page (or the list, for an empty id)."""
+    if record_id:
+        st.query_params["id"] = record_id
+    else:
+        st.query_params.clear()
+    st.rerun()
+
+
+def back() -> None:
+    """The button that leads from a record to the list."""
+    if st.button(f"← {t('返回列表')}", key="back"):
+        choose("")
+
+
+def pick(label: str, names: dict[str, str], *, key: str) -> str:
+    """A choice among values (`""` = all) shown by their names; returns the value."""
+    values = ["", *names]
+    return st.selectbox(
+        label, values, key=key,
+        format_func=lambda value: plain(names[value]) if value else t("全部"),
+    )  # fmt: skip
+
+
+def pager(key: str, next_cursor: str | None, page_of: str) -> None:
+    """Buttons for the page before and after; `page_of` starts again at one when it changes."""
+    back_column, next_column, _ = st.columns([1, 1, 3])
+    stack = cursors(key, page_of)
+    with back_column:
+        if st.button(t("上一页"), key=f"{key}-back", disabled=not stack, width="stretch"):
+            st.session_state[key] = (page_of, stack[:-1])
+            st.rerun()
+    with next_column:
+        if st.button(t("下一页"), key=f"{key}-next", disabled=not next_cursor, width="stretch"):
+            st.session_state[key] = (page_of, (*stack, next_cursor))
+            st.rerun()
+
+
+def cursors(key: str, page_of: str) -> tuple[str, ...]:
+    """Cursors of the pages turned so far; empty on the first page."""
+    known, stack = st.session_state.get(key, ("", ()))
+    return tuple(stack) if known == page_of else ()

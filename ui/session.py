@@ -1,0 +1,111 @@
+"""Who is at the screen. The actor of every act comes from here, never from a form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import cast
+
+import streamlit as st
+
+from huiyin.app import App, open_app
+from huiyin.errors import Conflict, HuiyinError, SignInError
+from huiyin.people import Session
+from huiyin.records import Actor, Role, Scope
+from huiyin.settings import load_settings
+
+_SESSION = "huiyin.session"
+_FLASH = "huiyin.flash"
+_ENDED = "huiyin.ended"
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One run of a page: the wiring, who looks, and the time that the page shows."""
+
+    app: App
+    actor: Actor
+    now: datetime
+
+    @property
+    def scope(self) -> Scope:
+        """What this person may see."""
+        return self.actor.scope
+
+    def may(self, *roles: Role) -> bool:
+        """Whether a button is worth showing; the room behind it decides again."""
+        return not self.actor.roles.isdisjoint(roles)
+
+
+@st.cache_resource(show_spinner=False)
+def _opened(home: str) -> App:
+    """One `App` for the server process; the archive keeps one connection a thread."""
+    return open_app(load_settings(Path(home) if home else None))
+
+
+def the_app() -> App:
+    """The wiring of this server process, read from `HUIYIN_HOME` (or the current folder)."""
+    import os
+
+    return _opened(os.environ.get("HUIYIN_HOME", ""))
+
+
+def current(app: App) -> Session | None:
+    """The session of this browser tab; None when nobody signed in or it has ended."""
+    session = cast("Session | None", st.session_state.get(_SESSION))
+    if session is None:
+        return None
+    try:
+        session.actor(app.clock())
+    except SignInError as error:
+        end(str(error))
+        return None
+    if not app.people.still_active(session):
+        end("密码已更改或账号已停用，请重新登录")
+        return None
+    return session
+
+
+def begin(session: Session) -> None:
+    """Keep the session of somebody who has just signed in or changed the password."""
+    st.session_state[_SESSION] = session
+    st.session_state.pop(_ENDED, None)
+
+
+def end(reason: str = "") -> None:
+    """Forget the session and everything the tab held; `reason` is shown at the sign-in."""
+    st.session_state.clear()
+    if reason:
+        st.session_state[_ENDED] = reason
+
+
+def why_ended() -> str:
+    """Why the last session of this tab ended, empty when it did not."""
+    return str(st.session_state.get(_ENDED, ""))
+
+
+def flash(kind: str, text: str) -> None:
+    """Show `text` (good, warn, bad) at the top of the next run of the page."""
+    st.session_state[_FLASH] = (kind, text)
+
+
+def take_flash() -> tuple[str, str] | None:
+    """The message of the act before, once."""
+    return cast("tuple[str, str] | None", st.session_state.pop(_FLASH, None))
+
+
+@contextmanager
+def acting(done: str) -> Iterator[None]:
+    """Run a person's act, then read the page again by id, with `done` or the refusal on top."""
+    try:
+        yield
+    except Conflict:
+        flash("warn", "别人刚刚改过这条记录，没有写入。下面是最新内容，请看过再操作。")
+    except HuiyinError as error:
+        flash("bad", str(error))
+    else:
+        flash("good", done)
+    st.rerun()

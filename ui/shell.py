@@ -1,0 +1,98 @@
+"""The frame around every page: settings of the page, sign-in, navigation, sign-out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import streamlit as st
+
+from huiyin.errors import HuiyinError
+from huiyin.people import Session
+from ui import session as sessions
+from ui.markup import div, show, span, tag
+from ui.parts import flashed, note
+from ui.session import Visit
+from ui.sign_in import change_password, sign_in
+from ui.style import CSS
+from ui.when import stamp
+from ui.words import LANGUAGE, t
+
+VIEWS = Path(__file__).with_name("views")
+PAGES: tuple[tuple[str, str, str], ...] = (
+    ("incidents", "事件", ":material/crisis_alert:"),
+    ("cases", "诉求", ":material/inbox:"),
+    ("drafts", "拟稿", ":material/edit_note:"),
+    ("review", "审核", ":material/verified:"),
+    ("search", "检索", ":material/search:"),
+    ("sources", "来源", ":material/rss_feed:"),
+    ("system", "系统", ":material/monitor_heart:"),
+)
+"""(file and address, name, icon) in the order of the menu."""
+HOME = "incidents"
+
+
+def page_file(name: str) -> Path:
+    """The script of a page, for `st.switch_page`."""
+    return VIEWS / f"{name}.py"
+
+
+def main() -> None:
+    """Run the console once: sign-in until somebody is signed in, then the page asked for."""
+    st.set_page_config(page_title="回音 Huiyin", page_icon="🔔", layout="wide")
+    st.html(CSS)
+    app = sessions.the_app()
+    session = sessions.current(app)
+    signed_in = session is not None and not session.person.must_change_password
+    pages = [
+        st.Page(page_file(name), title=t(title), icon=icon, url_path=name, default=name == HOME)
+        for name, title, icon in PAGES
+    ]
+    # Every page is known before sign-in, so that a link from an alert still leads to its page.
+    page = st.navigation(pages, position="sidebar" if signed_in else "hidden")
+    if session is None:
+        sign_in(app)
+    elif session.person.must_change_password:
+        change_password(app, session, forced=True)
+    else:
+        _sidebar(session)
+        page.run()
+
+
+def _sidebar(session: Session) -> None:
+    person = session.person
+    app = sessions.the_app()
+    roles = "、".join(role.value for role in person.roles)
+    with st.sidebar:
+        show(
+            div(tag("b", "回音"), span(app.settings.office.name), cls="hy-brand"),
+            div(
+                tag("b", person.name), div(roles),
+                div(f"本次登录至 {stamp(session.expires_at, app.clock())}"),
+                cls="hy-who",
+            ),
+        )  # fmt: skip
+        if st.button(t("退出登录"), key="sign-out", width="stretch"):
+            sessions.end("已退出登录")
+            st.rerun()
+        with st.expander(t("修改密码")):
+            change_password(app, session, forced=False)
+        st.segmented_control(
+            "Language", ["中文", "English"], default="中文", key=LANGUAGE,
+            label_visibility="collapsed",
+        )  # fmt: skip
+
+
+def room(render: Callable[[Visit], None]) -> None:
+    """Run one page for the person who is signed in; a refusal is shown as what it is."""
+    app = sessions.the_app()
+    session = sessions.current(app)
+    if session is None:  # the page's file was run without the frame
+        sign_in(app)
+        return
+    now = app.clock()
+    flashed(sessions.take_flash())
+    try:
+        render(Visit(app, session.actor(now), now))
+    except HuiyinError as error:
+        show(note("bad", str(error)))

@@ -1,0 +1,138 @@
+"""拟稿: a draft beside what it rests on; whoever edits becomes the submitter."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from archive.base import Stored
+from huiyin.records import Case, Draft, DraftState, Role
+from ui import lookup, reply
+from ui.markup import div, show, tag
+from ui.parts import empty, head, heading, note, row
+from ui.session import Visit, acting
+from ui.shell import page_file, room
+from ui.words import t
+
+GROUPS: dict[str, tuple[DraftState, ...]] = {
+    "待修改提交": (DraftState.DRAFT, DraftState.RETURNED),
+    "待审核": (DraftState.SUBMITTED,),
+    "待发出": (DraftState.APPROVED,),
+    "已发出": (DraftState.PUBLISHED,),
+}
+EDITABLE = (DraftState.DRAFT, DraftState.RETURNED)
+
+
+def render(visit: Visit) -> None:
+    """The drafts, or the one that the address names."""
+    wanted = lookup.chosen()
+    if wanted:
+        _detail(visit, wanted)
+    else:
+        _list(visit)
+
+
+def _list(visit: Visit) -> None:
+    head("拟稿", "草稿的每句话都注明出处；没有依据的写成【待核实】，核实之前不能通过")
+    group = st.segmented_control(
+        t("状态"), list(GROUPS), default="待修改提交", key="draft-group",
+        label_visibility="collapsed",
+    )  # fmt: skip
+    archive = visit.app.archive
+    drafts = [
+        one.record
+        for state in GROUPS[group or "待修改提交"]
+        for one in archive.records(
+            Draft, visit.scope, state=state.value, limit=200, newest_first=True
+        )
+    ]
+    if not drafts:
+        empty("这里没有草稿", "到“诉求”页打开一件，点“生成草稿”。")
+        return
+    names = lookup.account_names(visit)
+    for draft in drafts:
+        case = archive.get(Case, draft.case, visit.scope)
+        with st.container(key=f"row-{draft.id}"):
+            text, action = st.columns([6, 1], vertical_alignment="center")
+            with text:
+                show(reply.draft_card(draft, case.record if case else None,
+                                      names.get(draft.account, draft.account), visit))  # fmt: skip
+            with action:
+                if st.button(t("查看"), key=f"open-{draft.id}", width="stretch"):
+                    lookup.choose(draft.id)
+
+
+def _detail(visit: Visit, draft_id: str) -> None:
+    stored = visit.app.archive.get(Draft, draft_id, visit.scope)
+    lookup.back()
+    if stored is None:
+        empty("找不到这份草稿", "它不存在，或不在您负责的账号范围内。")
+        return
+    draft = stored.record
+    case = visit.app.archive.get(Case, draft.case, visit.scope)
+    head("拟稿", f"编号 {draft.id}")
+    show(row(reply.state_badge(draft)))
+    _returned(visit, draft)
+    left, right = st.columns([5, 4])
+    with left:
+        reply.question(visit, draft, case.record if case else None)
+        _text(visit, stored)
+        if case is not None and st.button(t("看诉求"), key="case"):
+            st.switch_page(page_file("cases"), query_params={"id": draft.case})
+    with right:
+        reply.evidence(visit, draft)
+        reply.style_notes(draft)
+        reply.history(visit, draft)
+
+
+def _returned(visit: Visit, draft: Draft) -> None:
+    if draft.state is not DraftState.RETURNED:
+        return
+    returned = [act for act in draft.acts if act.what == "return"]
+    if returned:
+        names = lookup.staff_names(visit)
+        who = names.get(returned[-1].actor, returned[-1].actor)
+        show(note("warn", tag("b", f"{who} 退回了这份草稿："), returned[-1].why))
+
+
+def _text(visit: Visit, stored: Stored[Draft]) -> None:
+    draft = stored.record
+    heading("答复正文")
+    if draft.state in (DraftState.APPROVED, DraftState.PUBLISHED):
+        reply.approved_box(visit, draft)
+        return
+    reply.exact_text(draft)
+    if draft.state is DraftState.SUBMITTED:
+        show(note("info", "已提交，等另一位同事审核。要改动请先让审核员退回。"))
+        return
+    if not visit.may(Role.DRAFTER):
+        show(div("由拟稿员修改和提交。", cls="hy-muted"))
+        return
+    _editor(visit, stored)
+
+
+def _editor(visit: Visit, stored: Stored[Draft]) -> None:
+    draft = stored.record
+    # The key carries the version: after anybody's change the box shows the new text.
+    text = st.text_area(
+        t("回复正文"), value=draft.text, key=f"text-{draft.id}-{stored.version}", height=180
+    )
+    changed = text.strip() != draft.text.strip()
+    save, submit = st.columns(2)
+    with save:
+        if st.button(t("保存修改"), key="save", width="stretch", disabled=not changed):
+            with acting("已保存；修改过的句子请看右侧依据"):
+                visit.app.desk.edit(draft.id, text.strip(), visit.actor)
+    unsupported = reply.open_facts(draft)
+    with submit:
+        if st.button(t("提交审核"), key="submit", type="primary", width="stretch",
+                     disabled=changed):  # fmt: skip
+            with acting("已提交，等另一位同事审核"):
+                visit.app.desk.submit(draft.id, visit.actor)
+    if changed:
+        show(div("有未保存的修改：先保存，再提交。", cls="hy-muted"))
+    elif unsupported:
+        show(note("warn", f"还有 {unsupported} 处【待核实】：可以提交请人看，但核实之前不能通过。"))
+
+
+if __name__ == "__main__":
+    room(render)

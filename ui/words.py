@@ -1,0 +1,110 @@
+"""The words of the console: Chinese names of values, and an English switch for labels.
+
+Chinese is the language of the console and complete; `t` gives English where the table has it and
+the reader asked for it.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+LANGUAGE = "huiyin.language"
+
+SENTIMENT = {"positive": "正面", "neutral": "中性", "negative": "负面"}
+EMOTION = {
+    "happy": "高兴", "angry": "愤怒", "sad": "悲伤", "fear": "恐惧", "surprise": "惊讶",
+    "neutral": "平静",
+}  # fmt: skip
+KIND = {
+    "post": "帖子", "comment": "评论", "repost": "转发", "message": "私信", "notice": "官方发布",
+}  # fmt: skip
+AUTHOR = {
+    "government": "政务", "media": "媒体", "organisation": "机构", "verified": "个人认证",
+    "ordinary": "网民",
+}  # fmt: skip
+PLATFORM = {
+    "weibo": "微博", "douyin": "抖音", "kuaishou": "快手", "xiaohongshu": "小红书",
+    "bilibili": "哔哩哔哩", "tieba": "贴吧", "zhihu": "知乎",
+}  # fmt: skip
+INCIDENT_STATE = {
+    "emerging": "苗头", "active": "发展中", "easing": "回落", "closed": "已结束",
+    "merged": "已合并",
+}  # fmt: skip
+ALERT_STATE = {
+    "pending": "待发送", "sent": "已送达，待确认", "failed": "未送达", "acknowledged": "已确认收到",
+}  # fmt: skip
+DELIVERY_STATE = {
+    "pending": "待发送", "sent": "已送达", "failed": "未送达，会再试", "dead": "未送达，不再试",
+}  # fmt: skip
+CASE_STATE = {
+    "open": "待拟稿", "drafted": "已有草稿", "in_review": "审核中", "approved": "已通过，待发出",
+    "published": "已答复", "closed": "已办结",
+}  # fmt: skip
+DRAFT_STATE = {
+    "draft": "草稿", "submitted": "待审核", "returned": "已退回", "approved": "已通过，待发出",
+    "published": "已发出",
+}  # fmt: skip
+SOURCE_STATE = {
+    "new": "还没有读过", "ok": "正常", "login_expired": "登录已过期", "quota": "接口次数用完",
+    "refused": "平台拒绝", "failing": "反复失败",
+}  # fmt: skip
+SOURCE_MEND = {
+    "new": "采集进程启动后会开始读取；若一直不变，请看“系统”页。",
+    "login_expired": "需要账号保管人重新授权，期间的内容我们没有看到。",
+    "quota": "到平台规定的时间自动继续；期间的内容之后会补读。",
+    "refused": "平台不允许这个请求，请检查应用权限和账号编号。",
+    "failing": "会自动重试；若持续，请管理员查看采集日志。",
+}
+ACT = {
+    "create": "建立", "open": "立案", "draft": "生成草稿", "edit": "修改", "submit": "提交审核",
+    "approve": "审核通过", "return": "退回", "publish": "发出", "close": "办结",
+    "acknowledge": "确认收到", "alert": "发出预警", "change-password": "修改密码",
+    "reset-password": "重置密码", "deactivate": "停用", "deliver": "送达", "hand-over": "转交",
+}  # fmt: skip
+FACET = {
+    "platform": "平台", "kind": "类型", "author_kind": "作者", "office": "账号", "region": "地区",
+    "category": "类别", "sentiment": "情感", "emotion": "情绪", "intent": "诉求类型",
+    "incident": "事件",
+}  # fmt: skip
+SCORE = {
+    "total": "总分", "novelty": "新颖", "growth": "增长", "authors": "独立作者",
+    "severity": "内容严重程度", "burst": "突增", "content": "内容",
+}  # fmt: skip
+DEADLINE = {"first_word": "首次权威发布", "press": "新闻发布会", "answer": "答复"}
+
+ENGLISH = {
+    "事件": "Incidents", "诉求": "Appeals", "拟稿": "Drafting", "审核": "Review", "检索": "Search",
+    "来源": "Sources", "系统": "System", "登录": "Sign in", "退出登录": "Sign out",
+    "登录名": "Login name", "密码": "Password", "新密码": "New password",
+    "再输一次新密码": "New password again", "当前密码": "Current password",
+    "修改密码": "Change password", "设置新密码": "Set a new password",
+    "刷新": "Refresh", "返回列表": "Back to list", "查看": "Open", "确认收到": "Acknowledge",
+    "下一页": "Next page", "上一页": "Previous page", "搜索": "Search",
+    "保存修改": "Save changes", "提交审核": "Submit for review", "通过": "Approve",
+    "退回": "Return", "退回原因": "Reason for returning", "状态": "State", "排序": "Order",
+    "全部": "All", "检索式": "Query", "开始日期": "From", "结束日期": "To",
+    "我已在官方账号发出": "I have posted it on the official account",
+    "办结": "Close", "办结原因": "Reason for closing", "去拟稿": "Go to drafting",
+    "生成草稿": "Make a draft", "去审核": "Go to review", "看诉求": "See the appeal",
+    "已预警的事件": "Alerted incidents", "全部事件": "All incidents",
+    "回复正文": "Reply text", "情感": "Sentiment", "类型": "Type", "诉求类型": "Intent",
+    "按时间": "Newest first", "按相关": "Most relevant first", "类别": "Category",
+    "作者": "Author", "平台": "Platform", "时间粒度": "Bucket", "时": "hour", "日": "day",
+    "周": "week", "月": "month", "最急的在前": "Most urgent first", "期限近的在前": "Due first",
+    "只看超时": "Overdue only", "更多条件": "More filters",
+}  # fmt: skip
+
+
+def english() -> bool:
+    """Whether this tab asked for English labels."""
+    return bool(st.session_state.get(LANGUAGE) == "English")
+
+
+def t(chinese: str) -> str:
+    """The label in the reader's language."""
+    return ENGLISH.get(chinese, chinese) if english() else chinese
+
+
+def name_of(table: dict[str, str], value: str) -> str:
+    """The Chinese name of a value; the value itself when the table does not know it."""
+    return table.get(value, value)
