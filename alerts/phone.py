@@ -33,7 +33,8 @@ body{{margin:0;background:#d9dde3;font:15px/1.55 system-ui,"Noto Sans CJK SC",sa
 main{{width:375px;min-height:720px;margin:24px auto;background:#ededed;border:10px solid #1d1f23;
 border-radius:36px;overflow:hidden}}
 h1{{margin:0;padding:14px;font-size:17px;text-align:center;background:#f7f7f7}}
-article{{margin:12px;padding:10px 14px;background:#fff;border-radius:10px;border-left:4px solid #c8102e;
+article{{margin:12px;padding:10px 14px;background:#fff;border-radius:10px;
+border-left:4px solid #c8102e;
 white-space:pre-wrap;overflow-wrap:anywhere}}
 time{{display:block;text-align:center;color:#888;font-size:12px;margin-top:12px}}
 p{{text-align:center;color:#888}}

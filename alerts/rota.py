@@ -125,7 +125,7 @@ def _shifts(entry: Mapping[str, Any], today: date) -> list[Shift]:
     if unknown:
         raise ValueError(f"不认识 {'、'.join(sorted(unknown))}")
     if "from" in entry:
-        begin, end = time.fromisoformat(entry["from"]), time.fromisoformat(entry["to"])
+        begin, end = _time(entry["from"]), _time(entry["to"])
         # Yesterday's turn may still be running: it starts the list.
         days = [today + timedelta(days=number) for number in range(-1, DAYS_AHEAD)]
         spans = [
@@ -138,6 +138,11 @@ def _shifts(entry: Mapping[str, Any], today: date) -> list[Shift]:
     else:
         spans = [(entry["starts_at"], entry["ends_at"])]
     return [_shift(entry, starts, ends) for starts, ends in spans]
+
+
+def _time(words: str) -> time:
+    """`HH:MM`; 24:00 is the midnight at the day's end."""
+    return time() if words == "24:00" else time.fromisoformat(words)
 
 
 def _shift(entry: Mapping[str, Any], starts: datetime, ends: datetime) -> Shift:
