@@ -12,11 +12,12 @@ from datetime import datetime
 
 import streamlit as st
 
+from archive.base import Stored
 from huiyin.records import Case, Draft, DraftSentence, DraftState, Post, Role
 from ui import lookup, words
 from ui.markup import Child, Markup, div, link, marked, show, span, tag
 from ui.parts import acts_list, badge, heading, note, post_card, row
-from ui.session import Visit, acting
+from ui.session import Visit, act
 from ui.when import due, stamp, when
 from ui.words import name_of, t
 
@@ -126,8 +127,9 @@ def _name(person: str | None, names: Mapping[str, str]) -> str:
     return "系统" if person.startswith("system:") else names.get(person, person)
 
 
-def approved_box(visit: Visit, draft: Draft) -> None:
+def approved_box(visit: Visit, stored: Stored[Draft]) -> None:
     """After approval: the text to copy, and the word that it went out."""
+    draft = stored.record
     if draft.state is DraftState.PUBLISHED:
         at = f"（{when(draft.published_at, visit.now)}）" if draft.published_at else ""
         show(note("good", f"这份答复已发出{at}。"))
@@ -145,9 +147,12 @@ def approved_box(visit: Visit, draft: Draft) -> None:
     st.code(draft.text, language=None, wrap_lines=True)
     if not visit.may(Role.DRAFTER, Role.REVIEWER):
         return
-    if st.button(t("我已在官方账号发出"), key="publish", type="primary"):
-        with acting("已记下：这份答复已发出"):
-            visit.app.desk.publish(draft.id, visit.actor)
+
+    def publish(now: Visit) -> None:
+        now.app.desk.publish(draft.id, now.actor, stored.version)
+
+    st.button(t("我已在官方账号发出"), key="publish", type="primary",
+              on_click=act, args=(publish, "已记下：这份答复已发出"))  # fmt: skip
 
 
 def draft_card(draft: Draft, case: Case | None, account: str, visit: Visit) -> Markup:

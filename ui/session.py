@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -97,15 +96,22 @@ def take_flash() -> tuple[str, str] | None:
     return cast("tuple[str, str] | None", st.session_state.pop(_FLASH, None))
 
 
-@contextmanager
-def acting(done: str) -> Iterator[None]:
-    """Run a person's act, then read the page again by id, with `done` or the refusal on top."""
+def act(do: Callable[[Visit], None], done: str) -> None:
+    """Callback of a button: run a person's act, then the page reads the record again by id.
+
+    Callbacks run before the page is drawn anew, with what was bound when the person saw it: an act
+    names the version that was on the screen. The actor is whoever is signed in now.
+    """
+    app = the_app()
+    session = current(app)
+    if session is None:
+        return
+    now = app.clock()
     try:
-        yield
+        do(Visit(app, session.actor(now), now))
     except Conflict:
         flash("warn", "别人刚刚改过这条记录，没有写入。下面是最新内容，请看过再操作。")
     except HuiyinError as error:
         flash("bad", str(error))
     else:
         flash("good", done)
-    st.rerun()

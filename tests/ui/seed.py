@@ -43,7 +43,7 @@ INCIDENT = "incident:water-main"
 ALERT = "alert:water-main"
 CASE, CASE_LATE = "case:weibo:5001", "case:weibo:5002"
 EVIL = (
-    "<script>window.hacked=1</script><img src=x onerror=\"window.hacked=1\"> "
+    '<script>window.hacked=1</script><img src=x onerror="window.hacked=1"> '
     "[点我](javascript:alert(1)) ![图](https://evil.example/x.png) $\\frac{1}{2}$ **粗** "
     "`代码` :red[红] # 标题"
 )
@@ -173,7 +173,7 @@ def _incident(archive: Archive, now: datetime) -> None:
             id=INCIDENT, offices=(CITY, WATER), state=IncidentState.ACTIVE,
             title="经三路水管爆裂，沿街积水 <b>半米</b> $x$",
             summary=(
-                Sentence(text="经三路路口水管爆裂，水有半米深。", posts=("weibo:4000", "weibo:4003")),
+                Sentence(text="经三路路口水管爆裂。", posts=("weibo:4000", "weibo:4003")),
                 Sentence(text="有居民说早上六点起喷水，尚无人关阀。", posts=("weibo:4004",)),
                 Sentence(text=EVIL, posts=("weibo:4100",)),
             ),

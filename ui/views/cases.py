@@ -9,7 +9,7 @@ from ui import lookup, words
 from ui.markup import Markup, div, show, span, tag
 from ui.parts import acts_list, badge, empty, head, heading, note, post_card, row
 from ui.reply import draft_card
-from ui.session import Visit, acting
+from ui.session import Visit, act
 from ui.shell import page_file, room
 from ui.when import due, when
 from ui.words import name_of, t
@@ -178,9 +178,14 @@ def _answer(visit: Visit, case: Case, names: dict[str, str]) -> None:
         return
     show(div("还没有草稿。系统按官方发布过的内容起草，每句话注明出处，不会自动发出。",
              cls="hy-muted"))  # fmt: skip
-    if visit.may(Role.DRAFTER) and st.button(t("生成草稿"), key="draft", type="primary"):
-        with acting("已生成草稿，请核对每句话的依据"), st.spinner("正在找依据、起草……"):
-            visit.app.desk.draft_for(case.id, visit.actor)
+
+    def draft_it(now: Visit) -> None:
+        with st.spinner("正在找依据、起草……"):
+            now.app.desk.draft_for(case.id, now.actor)
+
+    if visit.may(Role.DRAFTER):
+        st.button(t("生成草稿"), key="draft", type="primary",
+                  on_click=act, args=(draft_it, "已生成草稿，请核对每句话的依据"))  # fmt: skip
 
 
 def _close(visit: Visit, case: Case) -> None:
@@ -189,13 +194,14 @@ def _close(visit: Visit, case: Case) -> None:
         return
     if case.state is CaseState.PUBLISHED or not visit.may(Role.DRAFTER, Role.REVIEWER):
         return
-    with st.expander("不在这里答复，直接办结"):
-        reason = st.text_input(
-            t("办结原因"), key="close-reason", placeholder="例如：已转市教育局办理，电话告知本人"
-        )
-        if st.button(t("办结"), key="close"):
-            with acting("已办结"):
-                visit.app.desk.close(case.id, reason.strip(), visit.actor)
+    key = f"close-reason-{case.id}"
+
+    def close(now: Visit) -> None:
+        now.app.desk.close(case.id, str(st.session_state.get(key, "")).strip(), now.actor)
+
+    with st.expander("不在这里答复，直接办结"), st.form("close", border=False):
+        st.text_input(t("办结原因"), key=key, placeholder="例如：已转市教育局办理，电话告知本人")
+        st.form_submit_button(t("办结"), on_click=act, args=(close, "已办结"))
 
 
 if __name__ == "__main__":

@@ -5,11 +5,12 @@ from __future__ import annotations
 import streamlit as st
 
 from archive.base import Stored
+from huiyin.errors import InputError
 from huiyin.records import Case, Draft, DraftState, Role
 from ui import lookup, reply
 from ui.markup import div, show, tag
 from ui.parts import empty, head, heading, note, row
-from ui.session import Visit, acting
+from ui.session import Visit, act
 from ui.shell import page_file, room
 from ui.words import t
 
@@ -98,7 +99,7 @@ def _text(visit: Visit, stored: Stored[Draft]) -> None:
     draft = stored.record
     heading("答复正文")
     if draft.state in (DraftState.APPROVED, DraftState.PUBLISHED):
-        reply.approved_box(visit, draft)
+        reply.approved_box(visit, stored)
         return
     reply.exact_text(draft)
     if draft.state is DraftState.SUBMITTED:
@@ -111,26 +112,34 @@ def _text(visit: Visit, stored: Stored[Draft]) -> None:
 
 
 def _editor(visit: Visit, stored: Stored[Draft]) -> None:
-    draft = stored.record
+    draft, version = stored.record, stored.version
     # The key carries the version: after anybody's change the box shows the new text.
-    text = st.text_area(
-        t("回复正文"), value=draft.text, key=f"text-{draft.id}-{stored.version}", height=180
-    )
-    changed = text.strip() != draft.text.strip()
-    save, submit = st.columns(2)
-    with save:
-        if st.button(t("保存修改"), key="save", width="stretch", disabled=not changed):
-            with acting("已保存；修改过的句子请看右侧依据"):
-                visit.app.desk.edit(draft.id, text.strip(), visit.actor)
+    key = f"text-{draft.id}-{version}"
+
+    def typed() -> str:
+        return str(st.session_state.get(key, draft.text)).strip()
+
+    def save(now: Visit) -> None:
+        now.app.desk.edit(draft.id, now.actor, version, typed())
+
+    def submit(now: Visit) -> None:
+        if typed() != draft.text.strip():
+            raise InputError("有没保存的修改", "先保存，看过每句话的依据，再提交")
+        now.app.desk.submit(draft.id, now.actor, version)
+
+    with st.form(f"edit-{draft.id}", border=False):
+        st.text_area(t("回复正文"), value=draft.text, key=key, height=170)
+        left, right = st.columns(2)
+        left.form_submit_button(
+            t("保存修改"), width="stretch", on_click=act,
+            args=(save, "已保存；改过的句子请看“逐句依据”"),
+        )  # fmt: skip
+        right.form_submit_button(
+            t("提交审核"), width="stretch", type="primary", on_click=act,
+            args=(submit, "已提交，等另一位同事审核"),
+        )  # fmt: skip
     unsupported = reply.open_facts(draft)
-    with submit:
-        if st.button(t("提交审核"), key="submit", type="primary", width="stretch",
-                     disabled=changed):  # fmt: skip
-            with acting("已提交，等另一位同事审核"):
-                visit.app.desk.submit(draft.id, visit.actor)
-    if changed:
-        show(div("有未保存的修改：先保存，再提交。", cls="hy-muted"))
-    elif unsupported:
+    if unsupported:
         show(note("warn", f"还有 {unsupported} 处【待核实】：可以提交请人看，但核实之前不能通过。"))
 
 

@@ -24,7 +24,7 @@ from ui.parts import (
     row,
     stats,
 )
-from ui.session import Visit, acting
+from ui.session import Visit, act
 from ui.shell import room
 from ui.style import BLUE
 from ui.when import due, span_words, stamp, when
@@ -165,9 +165,13 @@ def _acknowledge(visit: Visit, alert: Alert, known: bool) -> None:
         return
     if not visit.may(Role.ON_CALL):
         show(div("由值班员确认收到。", cls="hy-muted"))
-    elif st.button(t("确认收到"), key=f"ack-{alert.id}", type="primary"):
-        with acting("已记下您确认收到这条预警"):
-            visit.app.alerter.acknowledge(alert.id, visit.actor)
+        return
+
+    def acknowledge(now: Visit) -> None:
+        now.app.alerter.acknowledge(alert.id, now.actor)
+
+    st.button(t("确认收到"), key=f"ack-{alert.id}", type="primary",
+              on_click=act, args=(acknowledge, "已记下您确认收到这条预警"))  # fmt: skip
 
 
 def _delivery(visit: Visit, who: str, channel: str, state: str, sent: datetime | None) -> Markup:

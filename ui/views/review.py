@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
+from archive.base import Stored
 from huiyin.records import Case, Draft, DraftState, Role
 from ui import lookup, reply
 from ui.markup import div, show
 from ui.parts import empty, head, heading, note, row
-from ui.session import Visit, acting
+from ui.session import Visit, act
 from ui.shell import room
 from ui.words import t
 
@@ -69,17 +70,18 @@ def _detail(visit: Visit, draft_id: str) -> None:
         reply.question(visit, draft, case.record if case else None)
         heading("答复正文（通过的就是这些字）")
         if draft.state in (DraftState.APPROVED, DraftState.PUBLISHED):
-            reply.approved_box(visit, draft)
+            reply.approved_box(visit, stored)
         else:
             reply.exact_text(draft)
-            _decide(visit, draft)
+            _decide(visit, stored)
     with right:
         reply.evidence(visit, draft)
         reply.style_notes(draft)
         reply.history(visit, draft)
 
 
-def _decide(visit: Visit, draft: Draft) -> None:
+def _decide(visit: Visit, stored: Stored[Draft]) -> None:
+    draft = stored.record
     if draft.state is not DraftState.SUBMITTED:
         show(note("info", "还没有提交审核。"))
         return
@@ -92,19 +94,28 @@ def _decide(visit: Visit, draft: Draft) -> None:
         return
     unsupported = reply.open_facts(draft)
     if unsupported:
-        show(
-            note(
-                "bad", f"有 {unsupported} 处【待核实】，不能通过。请退回并写明要核实什么。"
-            )
-        )
-    elif st.button(t("通过"), key="approve", type="primary", width="stretch"):
-        with acting("已通过。现在可以复制原文，用官方账号发出"):
-            visit.app.desk.approve(draft.id, visit.actor)
-    reason = st.text_input(t("退回原因"), key=f"return-reason-{draft.id}",
-                           placeholder="写明要改哪里，拟稿员会看到")  # fmt: skip
-    if st.button(t("退回"), key="return", width="stretch", disabled=not reason.strip()):
-        with acting("已退回给拟稿员"):
-            visit.app.desk.return_(draft.id, reason.strip(), visit.actor)
+        show(note("bad", f"有 {unsupported} 处【待核实】，不能通过。请退回并写明要核实什么。"))
+    _verdict(stored, may_approve=not unsupported)
+
+
+def _verdict(stored: Stored[Draft], *, may_approve: bool) -> None:
+    draft_id, version = stored.record.id, stored.version
+    key = f"return-reason-{draft_id}"
+
+    def approve(now: Visit) -> None:
+        now.app.desk.approve(draft_id, now.actor, version)
+
+    def send_back(now: Visit) -> None:
+        why = str(st.session_state.get(key, "")).strip()
+        now.app.desk.return_(draft_id, now.actor, version, why)
+
+    if may_approve:
+        st.button(t("通过"), key="approve", type="primary", width="stretch", on_click=act,
+                  args=(approve, "已通过。现在可以复制原文，用官方账号发出"))  # fmt: skip
+    with st.form("return", border=False):
+        st.text_input(t("退回原因"), key=key, placeholder="写明要改哪里，拟稿员会看到")
+        st.form_submit_button(t("退回"), width="stretch", on_click=act,
+                              args=(send_back, "已退回给拟稿员"))  # fmt: skip
 
 
 if __name__ == "__main__":
