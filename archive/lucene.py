@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import datetime
 from typing import Any, NoReturn
@@ -70,7 +71,7 @@ class _Translator:
         if isinstance(item, tree.Range | tree.From | tree.To):
             return self.range(item, field)
         what = _NOT_READ.get(type(item), type(item).__name__)
-        self.refuse(f"不支持{what}", item, "请改用普通的词、引号短语或范围")
+        return self.refuse(f"不支持{what}", item, "请改用普通的词、引号短语或范围")
 
     def in_field(self, item: Any, outer: str, depth: int) -> q.Node:
         name = item.name
@@ -156,7 +157,7 @@ class _Translator:
             number = float(value)
         except ValueError:
             self.refuse(f"{value} 不是数字", item, f"{field} 只能与数字比较")
-        if number != number:
+        if math.isnan(number):
             self.refuse(f"{value} 不是数字", item, f"{field} 只能与数字比较")
         return number, number
 

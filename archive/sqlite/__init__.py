@@ -7,10 +7,13 @@ from pathlib import Path
 
 from archive.sqlite.connection import Database
 from archive.sqlite.reading import PostReading
+from archive.sqlite.relevance import Orders
 from archive.sqlite.searching import Searching
 from archive.sqlite.stages import Stages
 from archive.sqlite.states import StateKeeping
+from archive.sqlite.upkeep import Upkeep
 from archive.sqlite.writing import PostWriting
+from huiyin.clock import monotonic
 
 
 class SqliteArchive(PostWriting, PostReading, Searching, Stages, StateKeeping):
@@ -19,17 +22,19 @@ class SqliteArchive(PostWriting, PostReading, Searching, Stages, StateKeeping):
     def __init__(self, file: Path) -> None:
         """Open or make `file`; raises `ArchiveError`, `SchemaError`."""
         self._db = Database(file)
+        self._upkeep = Upkeep(self._db, monotonic)
+        self._orders = Orders()
 
     def counts(self) -> Mapping[str, int]:
         rows = self._db.read(
             """SELECT 'posts', count(*) FROM posts UNION ALL
                SELECT kind, count(*) FROM records GROUP BY kind"""
         )
-        return dict(rows)
+        return dict(rows)  # type: ignore[arg-type]
 
     def check(self) -> list[str]:
-        problems = [row[0] for row in self._db.read("PRAGMA quick_check") if row[0] != "ok"]
-        return problems
+        self._upkeep.purge()
+        return self._upkeep.check()
 
     def close(self) -> None:
         self._db.close()

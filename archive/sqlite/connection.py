@@ -113,7 +113,10 @@ class Database:
     def read(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[Row]:
         """All rows of one statement; no lock is held afterwards."""
         with errors():
-            return self._retry(lambda: self.connection().execute(sql, parameters).fetchall())
+            rows: list[Row] = self._retry(
+                lambda: self.connection().execute(sql, parameters).fetchall()
+            )
+            return rows
 
     @contextmanager
     def snapshot(self) -> Iterator[sqlite3.Connection]:

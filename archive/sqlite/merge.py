@@ -9,6 +9,8 @@ The outcome does not depend on the order in which readings arrive:
 - a deletion holds for ever.
 """
 
+# ruff: noqa: S608 - the SQL is put together from our own constants; values are bound
+
 from __future__ import annotations
 
 import sqlite3
@@ -16,6 +18,7 @@ from datetime import datetime
 from typing import Any
 
 from archive.sqlite.rows import COUNTS, FROM, READ, Prepared, erased, micros, rest_json, to_post
+from archive.sqlite.upkeep import mark_for_purge
 from archive.tokens import index_tokens
 from huiyin.records import Post, text_sha
 
@@ -97,14 +100,20 @@ def _write_words(connection: sqlite3.Connection, n: int, old: Post, new: Post) -
             "INSERT INTO words(rowid, text, title) VALUES (?,?,?)",
             (n, index_tokens(new.text), index_tokens(new.title or "")),
         )
+        # what failed on the old text may succeed on the new one
+        connection.execute("DELETE FROM failures WHERE post_id = ?", (old.id,))
 
 
 def unindex(connection: sqlite3.Connection, n: int, old: Post) -> None:
-    """Take a text out of the search index, which keeps no copy and so must be told the words."""
+    """Take a text out of the search index, which keeps no copy and so must be told the words.
+
+    They cannot be found from now on; their letters leave the file with the next purge.
+    """
     connection.execute(
         "INSERT INTO words(words, rowid, text, title) VALUES ('delete',?,?,?)",
         (n, index_tokens(old.text), index_tokens(old.title or "")),
     )
+    mark_for_purge(connection)
 
 
 def _refresh_counts(connection: sqlite3.Connection, n: int, new: Post) -> bool:

@@ -1,5 +1,7 @@
 """Search: exact totals, facets, timeline, highlights, pages by key."""
 
+# ruff: noqa: S608 - the SQL is put together from our own constants; values are bound
+
 from __future__ import annotations
 
 import sqlite3
@@ -11,8 +13,9 @@ from zoneinfo import ZoneInfo
 from archive import query as q
 from archive.base import FACETS, TIMEZONE, Hit, SearchRequest, SearchResult
 from archive.sqlite.connection import Database
+from archive.sqlite.relevance import Orders, page
 from archive.sqlite.rows import FROM, READ, moment, to_post
-from archive.sqlite.where import Where, match_expression, where
+from archive.sqlite.where import Where, where
 from archive.tokens import spans
 from huiyin.errors import ArchiveError
 from huiyin.records import Post, Scope
@@ -35,21 +38,24 @@ class Searching:
     """`search`."""
 
     _db: Database
+    _orders: Orders
 
     def search(self, request: SearchRequest, scope: Scope) -> SearchResult:
         _check(request)
         node = q.parse(request.query)
         asked = where(scope, request.filters, node)
+        asked.add("p.deleted_at IS NULL")
         with self._db.snapshot() as connection:
             _materialise(connection, asked)
             total = connection.execute("SELECT count(*) FROM temp.found").fetchone()[0]
             if request.newest_first:
-                keys, cursor = _newest(connection, request)
+                keys, cursor = _newest(connection, request.limit, request.after)
             else:
-                keys, cursor = _most_relevant(connection, request, node)
+                keys, cursor = page(connection, self._orders, node, request.limit, request.after)
             posts = _posts(connection, [n for n, _ in keys])
             facets = {name: _facet(connection, name) for name in request.facets}
             buckets = _timeline(connection, request.timeline) if request.timeline else ()
+            connection.execute("DELETE FROM temp.found")
         words = q.words_of(node)
         hits = tuple(Hit(posts[n], score, highlights(posts[n], words)) for n, score in keys)
         return SearchResult(hits, total, facets, buckets, cursor)
@@ -78,28 +84,36 @@ def _materialise(connection: sqlite3.Connection, asked: Where) -> None:
 
 
 def _newest(
-    connection: sqlite3.Connection, request: SearchRequest
+    connection: sqlite3.Connection, limit: int, after: str | None
 ) -> tuple[list[tuple[int, float]], str | None]:
-    after, values = "1", ()
-    if request.after:
-        at, _, post_id = request.after.partition(":")
-        after, values = "(p.created_at, p.id) < (?, ?)", (int(at), post_id)
+    """One page, newest first, as (row number, score 0), and the cursor of the next."""
+    before, values = _before(after)
+    [oldest] = connection.execute(
+        # enough posts are older than the cursor down to this time; ids decide between equals
+        f"""SELECT ifnull((SELECT created_at FROM temp.found WHERE {before}
+                ORDER BY created_at DESC LIMIT 1 OFFSET {int(limit)}), -9e18)""",
+        values[:1],
+    ).fetchone()
+    sql, values = ("(p.created_at, p.id) < (?, ?)", values) if after else ("1", ())
     rows = connection.execute(
-        f"""SELECT p.n, p.created_at, p.id FROM temp.found f JOIN posts p ON p.n = f.n
-            WHERE {after} ORDER BY p.created_at DESC, p.id DESC LIMIT ?""",
-        (*values, request.limit + 1),
+        f"""SELECT p.n, p.created_at, p.id FROM temp.found f CROSS JOIN posts p ON p.n = f.n
+            WHERE f.created_at >= ? AND {sql}
+            ORDER BY p.created_at DESC, p.id DESC LIMIT ?""",
+        (oldest, *values, limit + 1),
     ).fetchall()
-    page = rows[: request.limit]
-    more = len(rows) > len(page) and page
-    return [(n, 0.0) for n, *_ in page], f"{page[-1][1]}:{page[-1][2]}" if more else None
+    part = rows[:limit]
+    more = len(rows) > len(part) and part
+    return [(n, 0.0) for n, *_ in part], f"{part[-1][1]}:{part[-1][2]}" if more else None
 
 
-def _most_relevant(
-    connection: sqlite3.Connection, request: SearchRequest, node: q.Node
-) -> tuple[list[tuple[int, float]], str | None]:
-    words = q.words_of(node)
-    expression = match_expression(q.Or(tuple(words))) if words else None
-    return _newest(connection, request) if expression is None else ([], None)
+def _before(after: str | None) -> tuple[str, tuple[Any, ...]]:
+    """Condition on `temp.found` of a page's cursor, and (created_at, id) to start below."""
+    if after is None:
+        return "1", ()
+    at, _, post_id = after.partition(":")
+    if not at.lstrip("-").isdigit():
+        raise ArchiveError("翻页标记无法识别", "请从第一页重新检索")
+    return "created_at < ?", (int(at), post_id)
 
 
 def _posts(connection: sqlite3.Connection, numbers: list[int]) -> dict[int, Post]:
@@ -129,7 +143,7 @@ def _facet(connection: sqlite3.Connection, name: str) -> tuple[tuple[str, int], 
         sql = """SELECT o.account, count(*) FROM offices o JOIN temp.found f ON f.n = o.n
                  GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?"""
     else:
-        sql = f"""SELECT p.{name}, count(*) FROM temp.found f JOIN posts p ON p.n = f.n
+        sql = f"""SELECT p.{name}, count(*) FROM temp.found f CROSS JOIN posts p ON p.n = f.n
                   WHERE p.{name} > '' GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?"""
     rows = connection.execute(sql, (FACET_VALUES,)).fetchall()
     if name == "category":

@@ -1,5 +1,7 @@
 """Posts as their owners write them: the crawler, nlp, incidents."""
 
+# ruff: noqa: S608 - the SQL is put together from our own constants; values are bound
+
 from __future__ import annotations
 
 import sqlite3
@@ -18,8 +20,8 @@ from archive.sqlite.rows import (
     Prepared,
     analysis_json,
     category_path,
-    micros,
 )
+from archive.sqlite.upkeep import Upkeep
 from huiyin.records import Analysis, Post
 
 T = TypeVar("T")
@@ -38,22 +40,18 @@ class PostWriting:
     """`put_posts`, `delete_posts`, `write_analyses`, `mark_incidents`."""
 
     _db: Database
+    _upkeep: Upkeep
     _slice: int = FIRST_SLICE
 
     def put_posts(self, posts: Sequence[Post]) -> PutReport:
         report = PutReport()
         rest = iter(posts)
-        more = True
-        while more:
-            prepared = [Prepared(post) for post in islice(rest, self._slice)]
-            if not prepared:
-                break
+        while prepared := [Prepared(post) for post in islice(rest, self._slice)]:
             with self._db.write() as connection:
                 started = time.perf_counter()
                 report += _put(connection, prepared)
             self._adapt(len(prepared), time.perf_counter() - started)
-            more = len(prepared) > 1 and len(posts) > len(prepared)
-            if more:
+            if len(posts) > len(prepared):
                 self._db.pause(PAUSE_SECONDS)
         return report
 
@@ -66,8 +64,10 @@ class PostWriting:
         deleted = 0
         for part in _parts(ids, 100):
             with self._db.write() as connection:
-                for n, *_ in _known(connection, part):
+                for n, _ in _known(connection, part):
                     deleted += merge.erase(connection, n, at)
+        if deleted:
+            self._upkeep.purge_soon()
         return deleted
 
     def write_analyses(self, analyses: Sequence[tuple[str, Analysis]]) -> int:
@@ -127,12 +127,17 @@ def _insert(connection: sqlite3.Connection, fresh: Sequence[Prepared]) -> dict[s
     )  # fmt: skip
     _insert_rows(
         connection, "words", ("rowid", "text", "title"),
-        ((n, one.tokens, one.title_tokens) for n, one in numbered if one.tokens or one.title_tokens),
+        (
+            (n, one.tokens, one.title_tokens)
+            for n, one in numbered if one.post.deleted_at is None
+        ),
     )  # fmt: skip
     for table in ("offices", "mentions"):
         _insert_rows(
             connection, table, ("account", "n"),
-            sorted((account, n) for n, one in numbered for account in set(getattr(one.post, table))),
+            sorted(
+                (account, n) for n, one in numbered for account in set(getattr(one.post, table))
+            ),
         )  # fmt: skip
     return {one.post.id: n for n, one in numbered}
 
