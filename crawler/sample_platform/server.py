@@ -9,6 +9,7 @@ from collections import Counter
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import TCPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -30,6 +31,11 @@ class _HttpServer(ThreadingHTTPServer):
     clock: Clock
     calls: Counter[str]
     closed = False
+
+    def server_bind(self) -> None:
+        """Bind without asking a name server, which may be slow or missing."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = HOST, self.server_address[1]
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that went away is no news."""
@@ -104,7 +110,7 @@ class SamplePlatform:
         self.base_time = base
         """Store it: the same base time gives the same ids and times after a restart."""
         self._thread = threading.Thread(
-            target=http.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True,
+            target=http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True,
             name="sample-platform",
         )  # fmt: skip
         self._thread.start()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +22,7 @@ from huiyin.errors import InputError
 from tests.samples.conftest import BASE, YUNDU, FakeClock
 
 CITY, METRO, SCHOOLS, COMMUNITY = "9900000101", "9900000122", "9900000107", "9900000127"
+ROOT = YUNDU.parents[1]
 MENTIONS = "/2/statuses/mentions.json"
 
 
@@ -367,6 +370,18 @@ def test_listens_on_loopback_only_and_stops(clock: FakeClock) -> None:
         running.close()
         with pytest.raises(httpx.TransportError):
             client.get(MENTIONS)
+
+
+def test_command_serves_until_it_is_told_to_stop() -> None:
+    command = [sys.executable, "-m", "crawler.sample_platform", "--live-seconds", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        with httpx.Client(base_url=line.split()[1], trust_env=False, timeout=10) as client:
+            assert ask(client, MENTIONS)["statuses"]
+        process.terminate()
+        assert process.wait(10) == 0
+    assert "云渡市" in line and "30 个账号" in line
 
 
 def _tiny_city(tmp_path: Path) -> Path:
