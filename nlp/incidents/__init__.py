@@ -1,0 +1,19 @@
+"""Many posts: which speak of the same happening, is it a burst, how grave is it, since when."""
+
+from nlp.incidents.base import (
+    AlertStep,
+    DetectorReport,
+    OpenArchive,
+    Prepare,
+    Progress,
+    Rejected,
+    ReplayReport,
+)
+from nlp.incidents.detector import HOLD, Detector
+from nlp.incidents.replay import replay
+from nlp.incidents.texts import GroupLine, group_texts, write_groups
+
+__all__ = [
+    "HOLD", "AlertStep", "Detector", "DetectorReport", "GroupLine", "OpenArchive", "Prepare",
+    "Progress", "Rejected", "ReplayReport", "group_texts", "replay", "write_groups",
+]  # fmt: skip

@@ -1,0 +1,134 @@
+"""Is it a burst? score = novelty x growth x independent authors x severity of content.
+
+Each term is visible in `Incident.score` and explained in Chinese. Growth is the tail of a Poisson
+distribution: how unlikely so many independent voices are in a span, if nothing special were going
+on. The expected number is a prior for that kind of content, or the group's own earlier rate where
+that is higher, so a new office without history is judged sanely and a matter that is always talked
+about needs more than usual.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+HOUR = 3600.0
+SPANS = (HOUR, 6 * HOUR, 24 * HOUR, 48 * HOUR)
+RECENT = 24 * HOUR
+GROWTH_UNIT = 3.0
+"""-log10 of the probability that counts as 1: one in a thousand."""
+TERM_LIMIT = 2.0
+AUTHORS_UNIT = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """One independent author of a group."""
+
+    time: float
+    """Of the first post, seconds since the epoch."""
+    weight: float
+    """Severity of the gravest post, 0..1."""
+    kind: str
+    hourly: float
+    """Expected posts an hour about one matter of that kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    novelty: float
+    growth: float
+    authors: float
+    severity: float
+    voices: int
+    span: float
+    """Seconds of the span with the strongest growth."""
+    seen: int
+    expected: float
+    kinds: tuple[str, ...]
+    """Kinds of content by number of voices."""
+
+    @property
+    def total(self) -> float:
+        return self.novelty * self.growth * self.authors * self.severity
+
+    def terms(self) -> dict[str, float]:
+        """For `Incident.score`."""
+        return {
+            "novelty": round(self.novelty, 4),
+            "growth": round(self.growth, 4),
+            "authors": round(self.authors, 4),
+            "severity": round(self.severity, 4),
+            "total": round(self.total, 4),
+        }
+
+    def reasons(self) -> tuple[str, ...]:
+        """The four terms in words."""
+        return (
+            f"新近度 {self.novelty:.2f}：近 24 小时的声音所占比例",
+            f"增长 {self.growth:.2f}：{self.span / HOUR:.0f} 小时内 {self.seen} 名独立发布者，"
+            f"平常约 {self.expected:.2f} 名",
+            f"独立发布者 {self.authors:.2f}：共 {self.voices} 名（相同文字和转发只算一次）",
+            f"内容严重性 {self.severity:.2f}：{'、'.join(self.kinds) or '一般议论'}",
+        )
+
+
+def assess(voices: Sequence[Voice]) -> Burst:
+    """Judge a group by its independent voices, at the moment of its latest one."""
+    if not voices:
+        return Burst(0.0, 0.0, 0.0, 0.0, 0, HOUR, 0, 0.0, ())
+    times = sorted(voice.time for voice in voices)
+    now = times[-1]
+    recent = sum(time > now - RECENT for time in times)
+    severity = sum(voice.weight for voice in voices) / len(voices)
+    prior = sum(voice.hourly for voice in voices) / len(voices)
+    growth, span, seen, expected = max(_growth(times, now, span, prior) for span in SPANS)
+    counts: dict[str, int] = {}
+    for voice in voices:
+        counts[voice.kind] = counts.get(voice.kind, 0) + 1
+    return Burst(
+        novelty=recent / len(times),
+        growth=min(TERM_LIMIT, growth / GROWTH_UNIT),
+        authors=min(TERM_LIMIT, len(voices) / AUTHORS_UNIT),
+        severity=severity,
+        voices=len(voices),
+        span=span,
+        seen=seen,
+        expected=expected,
+        kinds=tuple(sorted(counts, key=lambda kind: (-counts[kind], kind))),
+    )
+
+
+def _growth(
+    times: Sequence[float], now: float, span: float, prior: float
+) -> tuple[float, float, int, float]:
+    seen = sum(time > now - span for time in times)
+    earlier = len(times) - seen
+    hours_before = max(0.0, now - span - times[0]) / HOUR
+    own = earlier / hours_before if hours_before >= 1.0 else 0.0
+    expected = max(prior, own) * span / HOUR
+    return -log10_tail(seen, expected), span, seen, expected
+
+
+def log10_tail(seen: int, expected: float) -> float:
+    """log10 of P(X >= seen) for X ~ Poisson(expected)."""
+    if seen <= 0:
+        return 0.0
+    if seen <= expected:
+        return math.log10(_upper(seen, expected))
+    log_first = seen * math.log(expected) - expected - math.lgamma(seen + 1)
+    term, total, number = 1.0, 1.0, seen
+    while term > 1e-12 * total:
+        number += 1
+        term *= expected / number
+        total += term
+    return (log_first + math.log(total)) / math.log(10)
+
+
+def _upper(seen: int, expected: float) -> float:
+    below, term = 0.0, math.exp(-expected)
+    for number in range(seen):
+        below += term
+        term *= expected / (number + 1)
+    return max(1e-300, 1.0 - below)

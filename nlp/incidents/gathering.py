@@ -1,0 +1,202 @@
+"""What a group adds up to: independent voices, spread, evidence.
+
+A `Gathering` is a function of the set of its members, whatever their order, so that it can be
+rebuilt from the archive. Authors count, not posts: posts of one author and near copies of one text
+are one voice, reposts are spread and no voice.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from huiyin.records import AuthorKind, Kind, Place, Post
+from nlp.incidents.burst import Burst, Voice, assess
+from nlp.incidents.severity import Content, Figure, judge
+from nlp.incidents.terms import near_copies, own_words, plain, sketch, terms
+
+EVIDENCE = 200
+"""Posts kept for title, summary and claims: the gravest, then the earliest."""
+RAW_CHARS = 1200
+OWN_CHARS = 8
+"""A comment with fewer characters of its own is no voice (转发微博, 太可怕了)."""
+MIN_SPREAD = 20
+"""So many reposting authors open an incident without a second voice."""
+OFFICIAL = (AuthorKind.GOVERNMENT, AuthorKind.MEDIA)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One post of a group, as far as it is needed later."""
+
+    id: str
+    time: float
+    delay: float
+    """Seconds from posting to our reading it."""
+    author: str
+    """Key, or the post's id when nobody knows who wrote it."""
+    author_kind: AuthorKind
+    voice: bool
+    copy_key: tuple[int, ...]
+    content: Content
+    title: str | None
+    text: str
+    places: tuple[Place, ...]
+    accounts: tuple[str, ...]
+
+    @property
+    def order(self) -> tuple[float, float, str]:
+        """Gravest first, then earliest."""
+        return (-self.content.weight if self.voice else 1.0, self.time, self.id)
+
+    @property
+    def official(self) -> bool:
+        return self.author_kind in OFFICIAL
+
+
+def by_words(post: Post) -> bool:
+    """False for posts that go with their root whatever they say: reposts and short replies."""
+    if post.root is None or post.root == post.id:
+        return True
+    return post.kind is not Kind.REPOST and len(terms(own_words(post.text))) >= OWN_CHARS
+
+
+def member(post: Post) -> Member:
+    """Read one post."""
+    text = post.text[:RAW_CHARS]
+    whole = plain(post.title, post.text)
+    own = own_words(post.text)
+    return Member(
+        id=post.id,
+        time=post.created_at.timestamp(),
+        delay=(post.collected_at - post.created_at).total_seconds(),
+        author=post.author.key or post.id,
+        author_kind=post.author.kind,
+        voice=by_words(post) and post.author.kind is not AuthorKind.GOVERNMENT,
+        copy_key=sketch(whole),
+        content=judge(f"{post.title or ''} {own}", post.analysis),
+        title=post.title,
+        text=text,
+        places=post.analysis.places if post.analysis else (),
+        accounts=tuple(dict.fromkeys((*post.offices, *post.mentions))),
+    )
+
+
+@dataclass(slots=True)
+class _Voices:
+    """Union-find over authors and texts: connected ones are one voice."""
+
+    parent: dict[object, object] = field(default_factory=dict)
+    sketches: dict[int, list[tuple[int, ...]]] = field(default_factory=dict)
+
+    def find(self, node: object) -> object:
+        parent = self.parent
+        parent.setdefault(node, node)
+        while parent[node] != node:
+            parent[node] = parent[parent[node]]
+            node = parent[node]
+        return node
+
+    def join(self, one: object, other: object) -> None:
+        self.parent[self.find(one)] = self.find(other)
+
+    def text(self, key: tuple[int, ...]) -> object:
+        """Node of a text; near copies of earlier texts are joined to it."""
+        if key in self.parent:
+            return key
+        self.find(key)
+        near = {other for part in key for other in self.sketches.get(part, ())}
+        for other in near:
+            if near_copies(key, other):
+                self.join(key, other)
+        for part in key:
+            self.sketches.setdefault(part, []).append(key)
+        return key
+
+
+class Gathering:
+    """Members of one group and what follows from them."""
+
+    def __init__(self, members: Iterable[Member] = ()) -> None:
+        self.posts = 0
+        self.first = float("inf")
+        self.last = float("-inf")
+        self.evidence: list[Member] = []
+        self.voices: list[Member] = []
+        self.authors: set[str] = set()
+        self.spreaders: set[int] = set()
+        self.delays: list[float] = []
+        self.accounts: dict[str, int] = {}
+        self._nodes = _Voices()
+        for one in members:
+            self.add(one)
+
+    def add(self, one: Member) -> None:
+        """Take in one more post (each only once)."""
+        self.posts += 1
+        self.first = min(self.first, one.time)
+        self.last = max(self.last, one.time)
+        self.delays.append(one.delay)
+        for account in one.accounts:
+            self.accounts[account] = self.accounts.get(account, 0) + 1
+        insort(self.evidence, one, key=lambda kept: kept.order)
+        del self.evidence[EVIDENCE:]
+        if not one.voice:
+            self.spreaders.add(hash_author(one.author))
+            return
+        self.voices.append(one)
+        self.authors.add(one.author)
+        if one.copy_key:
+            self._nodes.join(("author", one.author), self._nodes.text(one.copy_key))
+        else:
+            self._nodes.find(("author", one.author))
+
+    @property
+    def opens(self) -> bool:
+        """True when this is more than one person's matter."""
+        return len(self.authors) >= 2 or len(self.spreaders) >= MIN_SPREAD
+
+    def independent(self) -> dict[object, list[Member]]:
+        """Posts of each independent voice, in time order."""
+        found: dict[object, list[Member]] = {}
+        for one in sorted(self.voices, key=lambda kept: (kept.time, kept.id)):
+            found.setdefault(self._nodes.find(("author", one.author)), []).append(one)
+        return found
+
+    def burst(self) -> Burst:
+        """The burst score now."""
+        voices = []
+        for posts in self.independent().values():
+            gravest = max(posts, key=lambda one: (one.content.weight, -one.time))
+            kind = gravest.content.kind
+            voices.append(Voice(posts[0].time, gravest.content.weight, kind.name, kind.hourly))
+        return assess(voices)
+
+    def figures(self) -> list[Figure]:
+        """Numbers of people named in the evidence, the gravest first."""
+        said: dict[tuple[str, int], list[Member]] = {}
+        for one in self.evidence:
+            for figure in one.content.figures:
+                said.setdefault(figure, []).append(one)
+        found = []
+        for (name, number), members in said.items():
+            voices = {
+                self._nodes.find(("author", one.author)) for one in members if one.voice
+            }  # fmt: skip
+            found.append(
+                Figure(
+                    name,
+                    number,
+                    tuple(one.id for one in sorted(members, key=lambda kept: kept.time)),
+                    len(voices),
+                    any(one.official for one in members),
+                )
+            )
+        order = ("死亡", "受伤", "失踪", "被困", "确诊")
+        return sorted(found, key=lambda figure: (order.index(figure.name), -figure.number))
+
+
+def hash_author(key: str) -> int:
+    """A small stand-in for an author key; only for counting."""
+    return hash(key)

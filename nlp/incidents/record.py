@@ -1,0 +1,225 @@
+"""Makes the incident record of a group: title, summary, places, claims, life cycle."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from statistics import median
+
+from huiyin.records import Claim, Incident, IncidentState, Place, Sentence
+from nlp.incidents import lexicon
+from nlp.incidents.burst import Burst
+from nlp.incidents.gathering import Gathering, Member
+from nlp.incidents.severity import Figure, suspect
+from nlp.incidents.terms import terms
+
+TITLE_CHARS = 30
+SUMMARY_SENTENCES = 3
+KEY_POSTS = 5
+SCAN = 60
+"""Posts of the evidence that titles and summaries are taken from."""
+EASING_AFTER = timedelta(hours=6)
+ACTIVE_AUTHORS = 10
+
+_NOISE = re.compile(
+    r"https?://\S+|#[^#\n]{1,40}#|@\S{1,30}|\[[^\[\]\s]{1,8}\]|网页链接|【(?:转|求|急|紧急)?扩[^】]*】|"
+    r"转发微博|\S{1,20}的微博视频|//.*"
+)
+_SENTENCE = re.compile(r"[^。！？!?；;\n…]+")
+_EDGE = " \t，,、:：.。~～-—“”\"'()（）【】《》·"
+
+
+def build(
+    group: str,
+    gathering: Gathering,
+    *,
+    jurisdiction: str,
+    opened_at: datetime,
+    alerted_at: datetime | None,
+    burst: Burst,
+    window: timedelta,
+    now: datetime,
+) -> Incident:
+    """The incident record of a group as it stands."""
+    figures = gathering.figures()
+    level, reasons = suspect(burst.severity, burst.voices, burst.kinds, figures)
+    sentences = _sentences(gathering.evidence[:SCAN])
+    counts = gathering.accounts
+    accounts = tuple(sorted(counts, key=lambda account: (-counts[account], account)))
+    last = _time(gathering.last)
+    return Incident(
+        id=group,
+        offices=accounts,
+        jurisdiction=jurisdiction,
+        state=state_of(last, opened_at, alerted_at, burst.voices, window, now),
+        title=_title(gathering.evidence, sentences),
+        summary=tuple(
+            Sentence(text=text, posts=(post,)) for text, post in sentences[:SUMMARY_SENTENCES]
+        ),
+        suspected_level=level,
+        level_reasons=(*reasons, *burst.reasons()),
+        score=burst.terms(),
+        key_posts=tuple(one.id for one in gathering.evidence[:KEY_POSTS]),
+        places=_places(gathering.evidence),
+        claims=_claims(gathering, figures, sentences),
+        accounts=accounts,
+        posts=gathering.posts,
+        authors=burst.voices,
+        first_post_at=_time(gathering.first),
+        last_post_at=last,
+        opened_at=opened_at,
+        alerted_at=alerted_at,
+        reading_delay_seconds=float(median(gathering.delays)),
+    )
+
+
+def state_of(
+    last: datetime,
+    opened: datetime,
+    alerted: datetime | None,
+    voices: int,
+    window: timedelta,
+    now: datetime,
+) -> IncidentState:
+    """emerging -> active (alerted, or many voices) -> easing (6 h quiet) -> closed (window over)."""
+    quiet = now - max(last, min(opened, now))
+    if now - last > window and quiet > EASING_AFTER:
+        return IncidentState.CLOSED
+    if now - last > EASING_AFTER:
+        return IncidentState.EASING
+    if alerted is not None or voices >= ACTIVE_AUTHORS:
+        return IncidentState.ACTIVE
+    return IncidentState.EMERGING
+
+
+def clean_sentence(text: str) -> str:
+    """Without tags, handles, links, emoticons and stray punctuation at the edges."""
+    return re.sub(r"\s+", " ", _NOISE.sub(" ", text)).strip(_EDGE)
+
+
+def _sentences(members: Sequence[Member]) -> list[tuple[str, str]]:
+    """(sentence, post id), the most telling first; no two that say the same."""
+    counts: dict[str, int] = {}
+    found: list[tuple[str, str, int, dict[str, int]]] = []
+    for place, one in enumerate(members):
+        seen: dict[str, int] = {}
+        for raw in _SENTENCE.findall(_NOISE.sub(" ", one.text)):
+            text = clean_sentence(raw)
+            if 6 <= len(text) <= 120:
+                words = terms(text.lower())
+                found.append((text, one.id, place, words))
+                seen.update(words)
+        for word in seen:
+            counts[word] = counts.get(word, 0) + 1
+    scored = sorted(
+        ((_telling(text, words, counts, len(members)), -place, text, post, words)
+         for text, post, place, words in found),
+        key=lambda row: (-row[0], -row[1], row[2]),
+    )  # fmt: skip
+    chosen: list[tuple[str, str, dict[str, int]]] = []
+    for _, _, text, post, words in scored:
+        if all(_overlap(words, other) < 0.5 for _, _, other in chosen):
+            chosen.append((text, post, words))
+        if len(chosen) >= SUMMARY_SENTENCES:
+            break
+    return [(text, post) for text, post, _ in chosen]
+
+
+def _telling(text: str, words: dict[str, int], counts: dict[str, int], posts: int) -> float:
+    """How many posts share the sentence's words, with grave words and a good length ahead."""
+    if not words:
+        return 0.0
+    shared = sum(counts[word] for word in words if counts[word] > 1) / (len(words) * max(1, posts))
+    grave = 0.3 if lexicon.DANGER.words.search(text) else 0.0
+    grave += 0.2 if lexicon.OUTAGE.words.search(text) or lexicon.ORDER.words.search(text) else 0.0
+    length = 0.2 if 10 <= len(text) <= 45 else 0.0
+    return shared + grave + length
+
+
+def _overlap(one: dict[str, int], other: dict[str, int]) -> float:
+    return len(one.keys() & other.keys()) / max(1, min(len(one), len(other)))
+
+
+def title_of(gathering: Gathering) -> str:
+    """A telling sentence (or the title) of one of the posts, at most `TITLE_CHARS` characters."""
+    return _title(gathering.evidence, _sentences(gathering.evidence[:SCAN]))
+
+
+def _title(members: Sequence[Member], sentences: Sequence[tuple[str, str]]) -> str:
+    titles = [one.title for one in members if one.title and one.voice]
+    if titles:
+        return shorten(clean_sentence(titles[0]) or titles[0])
+    if sentences:
+        return shorten(sentences[0][0])
+    raw = next((one.text for one in members if one.text.strip()), "")
+    return shorten(clean_sentence(raw) or re.sub(r"[#\s]+", " ", raw).strip()) or "内容未读"
+
+
+def shorten(text: str) -> str:
+    """At most `TITLE_CHARS` characters, cut at punctuation where that leaves enough."""
+    if len(text) <= TITLE_CHARS:
+        return text
+    cut = max(text.rfind(mark, 0, TITLE_CHARS) for mark in "，,、：: ")
+    return text[:cut] if cut >= 12 else text[: TITLE_CHARS - 1] + "…"
+
+
+def _claims(
+    gathering: Gathering, figures: Sequence[Figure], sentences: Sequence[tuple[str, str]]
+) -> tuple[Claim, ...]:
+    """Numbers that posts name; with an official denial, also what is denied."""
+    denials = tuple(one.id for one in gathering.evidence if one.official and one.content.denies)
+    claims = []
+    for figure in figures[:10]:
+        others = tuple(
+            post
+            for other in figures
+            if other.name == figure.name and other.number != figure.number and other.official
+            for post in other.posts
+        )
+        claims.append(
+            Claim(
+                text=f"{figure.name} {figure.number} 人",
+                standing=_standing(figure.official, others, denials, figure.voices),
+                posts_for=figure.posts[:10],
+                posts_against=() if figure.official else (*others, *denials)[:10],
+            )
+        )
+    if denials and sentences:
+        voices = [one.id for one in gathering.evidence if one.voice and not one.official]
+        independent = sum(
+            any(not one.official for one in posts) for posts in gathering.independent().values()
+        )
+        claims.append(
+            Claim(
+                text=sentences[0][0],
+                standing="有争议" if independent >= 2 else "已辟谣",
+                posts_for=tuple(voices[:10]),
+                posts_against=denials[:10],
+            )
+        )
+    return tuple(claims)
+
+
+def _standing(official: bool, others: Sequence[str], denials: Sequence[str], voices: int) -> str:
+    if official:
+        return "有依据"
+    if denials:
+        return "有争议" if voices >= 2 else "已辟谣"
+    return "有争议" if others else "未证实"
+
+
+def _places(members: Sequence[Member]) -> tuple[Place, ...]:
+    counts: dict[str, int] = {}
+    first: dict[str, Place] = {}
+    for one in members:
+        for adcode in dict.fromkeys(place.adcode for place in one.places):
+            counts[adcode] = counts.get(adcode, 0) + 1
+        for place in one.places:
+            first.setdefault(place.adcode, place)
+    order = sorted(counts, key=lambda adcode: (-counts[adcode], adcode))
+    return tuple(first[adcode] for adcode in order[:5])
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
