@@ -8,7 +8,6 @@ import streamlit as st
 
 from archive.base import Filters, SearchRequest
 from huiyin.records import Account, Gap, Incident, Post, Source
-from ui.markup import plain
 from ui.session import Visit
 from ui.words import t
 
@@ -71,7 +70,7 @@ def pick(label: str, names: dict[str, str], *, key: str) -> str:
     values = ["", *names]
     return st.selectbox(
         label, values, key=key,
-        format_func=lambda value: plain(names[value]) if value else t("全部"),
+        format_func=lambda value: names[value] if value else t("全部"),
     )  # fmt: skip
 
 

@@ -188,8 +188,9 @@ def acts_list(acts: Sequence[Act], names: Mapping[str, str], now: datetime) -> M
     lines = []
     for act in acts:
         who = "系统" if act.actor.startswith("system:") else names.get(act.actor, act.actor)
-        why = f"：{act.why}" if act.why else ""
-        text = f"{who} {name_of(words.ACT, act.what)}{why}"
+        why = name_of(words.WHY, act.why)
+        gap = "" if not why or act.what in ("state", "duplicate", "hand-over") else "："
+        text = f"{who} {name_of(words.ACT, act.what)}{gap}{why}"
         lines.append(tag("li", span(stamp(act.at, now), cls="hy-muted"), " ", text))
     return tag("ul", lines, cls="hy-steps")
 

@@ -128,31 +128,47 @@ def _name(person: str | None, names: Mapping[str, str]) -> str:
 
 
 def approved_box(visit: Visit, stored: Stored[Draft]) -> None:
-    """After approval: the text to copy, and the word that it went out."""
+    """After approval: the way to take the text out, and for who took it, the text to copy."""
     draft = stored.record
-    if draft.state is DraftState.PUBLISHED:
-        at = f"（{when(draft.published_at, visit.now)}）" if draft.published_at else ""
-        show(note("good", f"这份答复已发出{at}。"))
-        return
     names = lookup.staff_names(visit)
     account = lookup.account_names(visit).get(draft.account, draft.account)
     reviewer, submitter = _name(draft.reviewed_by, names), _name(draft.submitted_by, names)
-    show(
-        note(
-            "good",
-            tag("b", f"已由 {reviewer} 审核通过（{submitter} 提交）。"),
-            div(f"请复制下面的原文，用官方账号“{account}”在平台上答复，不要改动一个字。"),
-        )
-    )
-    st.code(draft.text, language=None, wrap_lines=True)
-    if not visit.may(Role.DRAFTER, Role.REVIEWER):
+    stands = tag("b", f"{submitter} 提交，{reviewer} 审核通过。")
+    if draft.state is DraftState.APPROVED:
+        exact_text(draft)
+        show(note("good", stands, div(f"取出原文时会先登记，再用官方账号“{account}”去答复。")))
+        if visit.may(Role.DRAFTER, Role.REVIEWER):
+            _take_out(stored)
         return
+    taken = next(act for act in reversed(draft.acts) if act.what.startswith("publish"))
+    show(note("good", stands, div(f"{_name(taken.actor, names)} 于 {when(taken.at, visit.now)} "
+                                  "取出原文发布。")))  # fmt: skip
+    if taken.actor != visit.actor.id:
+        exact_text(draft)
+        return
+    show(div(f"复制下面的原文，用官方账号“{account}”答复原帖，不要改动一个字：", cls="hy-small"))
+    st.code(draft.text, language=None, wrap_lines=True)
+    _take_out_again(stored)
 
+
+def _take_out(stored: Stored[Draft]) -> None:
     def publish(now: Visit) -> None:
-        now.app.desk.publish(draft.id, now.actor, stored.version)
+        now.app.desk.publish(stored.record.id, now.actor, stored.version)
 
-    st.button(t("我已在官方账号发出"), key="publish", type="primary",
-              on_click=act, args=(publish, "已记下：这份答复已发出"))  # fmt: skip
+    st.button(t("取出原文去发布"), key="publish", type="primary", on_click=act,
+              args=(publish, "已登记。请复制原文，用官方账号答复"))  # fmt: skip
+
+
+def _take_out_again(stored: Stored[Draft]) -> None:
+    key = f"looked-for-{stored.record.id}"
+
+    def again(now: Visit) -> None:
+        why = str(st.session_state.get(key, "")).strip()
+        now.app.desk.publish(stored.record.id, now.actor, stored.version, looked_for=why)
+
+    with st.expander("发出去了又不见了？"), st.form("again", border=False):
+        st.text_input("到平台上找过的结果", key=key, placeholder="例如：14:20 看过原帖，没有")
+        st.form_submit_button(t("再取一次"), on_click=act, args=(again, "已登记再次取出"))
 
 
 def draft_card(draft: Draft, case: Case | None, account: str, visit: Visit) -> Markup:

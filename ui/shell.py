@@ -20,6 +20,7 @@ from ui.words import LANGUAGE, t
 
 VIEWS = Path(__file__).with_name("views")
 PAGES: tuple[tuple[str, str, str], ...] = (
+    ("today", "今天", ":material/today:"),
     ("incidents", "事件", ":material/crisis_alert:"),
     ("cases", "诉求", ":material/inbox:"),
     ("drafts", "拟稿", ":material/edit_note:"),
@@ -29,7 +30,7 @@ PAGES: tuple[tuple[str, str, str], ...] = (
     ("system", "系统", ":material/monitor_heart:"),
 )
 """(file and address, name, icon) in the order of the menu."""
-HOME = "incidents"
+HOME = "today"
 
 
 def page_file(name: str) -> Path:

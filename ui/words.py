@@ -57,9 +57,14 @@ SOURCE_MEND = {
 }
 ACT = {
     "create": "建立", "open": "立案", "draft": "生成草稿", "edit": "修改", "submit": "提交审核",
-    "approve": "审核通过", "return": "退回", "publish": "发出", "close": "办结",
+    "approve": "审核通过", "return": "退回", "publish": "取出原文发布", "close": "办结",
     "acknowledge": "确认收到", "alert": "发出预警", "change-password": "修改密码",
-    "reset-password": "重置密码", "deactivate": "停用", "deliver": "送达", "hand-over": "转交",
+    "reset-password": "重置密码", "deactivate": "停用", "deliver": "送达", "hand-over": "转给",
+    "state": "进展到", "duplicate": "与另一件内容相同：", "publish-again": "再次取出原文",
+}  # fmt: skip
+WHY = {
+    "urgent": "涉及人身或财产安全，2 小时内答复", "utilities": "水电气暖，24 小时内答复",
+    "other": "一般事项，48 小时内答复", **CASE_STATE,
 }  # fmt: skip
 FACET = {
     "platform": "平台", "kind": "类型", "author_kind": "作者", "office": "账号", "region": "地区",
@@ -73,6 +78,7 @@ SCORE = {
 DEADLINE = {"first_word": "首次权威发布", "press": "新闻发布会", "answer": "答复"}
 
 ENGLISH = {
+    "今天": "Today",
     "事件": "Incidents", "诉求": "Appeals", "拟稿": "Drafting", "审核": "Review", "检索": "Search",
     "来源": "Sources", "系统": "System", "登录": "Sign in", "退出登录": "Sign out",
     "登录名": "Login name", "密码": "Password", "新密码": "New password",
@@ -83,7 +89,9 @@ ENGLISH = {
     "保存修改": "Save changes", "提交审核": "Submit for review", "通过": "Approve",
     "退回": "Return", "退回原因": "Reason for returning", "状态": "State", "排序": "Order",
     "全部": "All", "检索式": "Query", "开始日期": "From", "结束日期": "To",
-    "我已在官方账号发出": "I have posted it on the official account",
+    "取出原文去发布": "Take out the approved text to post it", "转交": "Hand over",
+    "再取一次": "Take it out again", "查找更多依据": "Find more evidence",
+    "引用的官方发布": "Official notices cited",
     "办结": "Close", "办结原因": "Reason for closing", "去拟稿": "Go to drafting",
     "生成草稿": "Make a draft", "去审核": "Go to review", "看诉求": "See the appeal",
     "已预警的事件": "Alerted incidents", "全部事件": "All incidents",

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import streamlit as st
+from argon2 import PasswordHasher
 from streamlit.testing.v1 import AppTest
 
 from archive.base import Archive
+from huiyin.app import App
+from responder import Desk
 from tests.ui.seed import PASSWORD, Seeded, seed_home
 
 MAIN = Path(__file__).parents[2] / "ui" / "main.py"
@@ -72,8 +75,32 @@ def page_html(at: AppTest) -> str:
     return "\n".join(one.value for one in at.html if "<style>" not in one.value)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def quick_hashes() -> Iterator[None]:
+    """Argon2id with its least cost: these tests sign in a hundred times; its strength is not ours."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(
+        "huiyin.people.PasswordHasher",
+        lambda: PasswordHasher(time_cost=1, memory_cost=8, parallelism=1),
+    )
+    yield
+    patch.undo()
+
+
+@pytest.fixture(autouse=True)
+def evidence_by_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The desk of the console without the model: notices are found by words, as in a dry archive."""
+
+    def desk(app: App) -> Desk:
+        return Desk(app.archive, clock=app.clock)
+
+    monkeypatch.setattr(App, "desk", property(desk))
+
+
 @pytest.fixture(scope="session")
-def seeded_home(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Seeded]:
+def seeded_home(
+    tmp_path_factory: pytest.TempPathFactory, quick_hashes: None
+) -> tuple[Path, Seeded]:
     home = tmp_path_factory.mktemp("console-seed")
     return home, seed_home(home, datetime.now(UTC))
 
@@ -92,6 +119,3 @@ def console(
     yield Console(home, seeded_home[1], archive)
     archive.close()
     st.cache_resource.clear()
-
-
-Act = Callable[[AppTest], AppTest]

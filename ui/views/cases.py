@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
+from archive.base import Stored
+from huiyin.errors import NotFound
 from huiyin.records import Case, CaseState, Draft, DraftState, Post, Role
 from ui import lookup, words
 from ui.markup import Markup, div, show, span, tag
@@ -126,21 +128,24 @@ def _card(visit: Visit, case: Case, post: Post | None, names: dict[str, str]) ->
 
 
 def _detail(visit: Visit, case_id: str) -> None:
-    stored = visit.app.archive.get(Case, case_id, visit.scope)
     lookup.back()
-    if stored is None:
+    try:
+        view = visit.app.desk.case(case_id, visit.scope)
+    except NotFound:
         empty("找不到这件诉求", "它不存在，或不在您负责的账号范围内。")
         return
-    case = stored.record
+    case = view.case.record
     names = lookup.account_names(visit)
     head("诉求", f"编号 {case.id}")
     show(_badges(visit, case, names))
+    if view.duplicate_of:
+        show(note("warn", f"与 {view.duplicate_of} 内容相同，请合并办理，避免重复答复。"))
     left, right = st.columns([5, 3])
     with left:
         _conversation(visit, case)
     with right:
-        _answer(visit, case, names)
-        _close(visit, case)
+        _answer(visit, case, view.draft, names)
+        _other_ways(visit, view.case, names)
         heading("经过")
         show(div(acts_list(case.acts, lookup.staff_names(visit), visit.now), cls="hy-card"))
 
@@ -162,19 +167,21 @@ def _conversation(visit: Visit, case: Case) -> None:
         show([post_card(one, visit.now, with_analysis=False) for one in thread])
 
 
-def _answer(visit: Visit, case: Case, names: dict[str, str]) -> None:
+def _answer(visit: Visit, case: Case, stored: Stored[Draft] | None, names: dict[str, str]) -> None:
     heading("答复")
-    show(div(f"应由“{names.get(case.account, case.account)}”在 ", tag("b", when(case.due_at,
-             visit.now)), " 前答复", cls="hy-small"))  # fmt: skip
-    drafts = [one.record for one in visit.app.archive.records(Draft, visit.scope, ref=case.id)]
-    for draft in drafts:
+    by = when(case.due_at, visit.now)
+    show(div(f"由“{names.get(case.account, case.account)}”在 ", tag("b", by), " 前答复",
+             cls="hy-small"))  # fmt: skip
+    if stored is not None:
+        draft = stored.record
         show(draft_card(draft, None, names.get(draft.account, draft.account), visit))
         page, label = ("drafts", "去拟稿")
         if draft.state in (DraftState.SUBMITTED, DraftState.APPROVED, DraftState.PUBLISHED):
             page, label = ("review", "去审核")
-        if st.button(t(label), key=f"go-{draft.id}", type="primary"):
+        if st.button(t(label), key="go-draft", type="primary"):
             st.switch_page(page_file(page), query_params={"id": draft.id})
-    if drafts or case.state in DONE:
+        return
+    if case.state in DONE:
         return
     show(div("还没有草稿。系统按官方发布过的内容起草，每句话注明出处，不会自动发出。",
              cls="hy-muted"))  # fmt: skip
@@ -188,20 +195,41 @@ def _answer(visit: Visit, case: Case, names: dict[str, str]) -> None:
                   on_click=act, args=(draft_it, "已生成草稿，请核对每句话的依据"))  # fmt: skip
 
 
-def _close(visit: Visit, case: Case) -> None:
+def _other_ways(visit: Visit, stored: Stored[Case], names: dict[str, str]) -> None:
+    case = stored.record
     if case.state is CaseState.CLOSED:
         show(note("good", f"已办结：{case.closed_reason}"))
+    if case.state in DONE or not visit.may(Role.DRAFTER, Role.REVIEWER):
         return
-    if case.state is CaseState.PUBLISHED or not visit.may(Role.DRAFTER, Role.REVIEWER):
-        return
+    _hand_over(stored, {one: name for one, name in names.items() if one != case.account})
     key = f"close-reason-{case.id}"
 
     def close(now: Visit) -> None:
-        now.app.desk.close(case.id, str(st.session_state.get(key, "")).strip(), now.actor)
+        now.app.desk.close(case.id, now.actor, stored.version, _typed(key))
 
     with st.expander("不在这里答复，直接办结"), st.form("close", border=False):
-        st.text_input(t("办结原因"), key=key, placeholder="例如：已转市教育局办理，电话告知本人")
+        st.text_input(t("办结原因"), key=key, placeholder="例如：已电话告知本人，不需公开答复")
         st.form_submit_button(t("办结"), on_click=act, args=(close, "已办结"))
+
+
+def _hand_over(stored: Stored[Case], others: dict[str, str]) -> None:
+    case = stored.record
+    if case.state is not CaseState.OPEN or not others:
+        return
+    to_key, why_key = f"hand-to-{case.id}", f"hand-why-{case.id}"
+
+    def hand_over(now: Visit) -> None:
+        to = _typed(to_key)
+        now.app.desk.hand_over(case.id, now.actor, stored.version, to, _typed(why_key))
+
+    with st.expander("转给别的官方账号答复"), st.form("hand-over", border=False):
+        st.selectbox("转给", list(others), key=to_key, format_func=others.__getitem__)
+        st.text_input("转交原因", key=why_key, placeholder="例如：属于供水职责")
+        st.form_submit_button(t("转交"), on_click=act, args=(hand_over, "已转交"))
+
+
+def _typed(key: str) -> str:
+    return str(st.session_state.get(key, "")).strip()
 
 
 if __name__ == "__main__":

@@ -6,12 +6,13 @@ import streamlit as st
 
 from archive.base import Stored
 from huiyin.errors import InputError
-from huiyin.records import Case, Draft, DraftState, Role
+from huiyin.records import Case, Draft, DraftState, Kind, Post, Role
 from ui import lookup, reply
 from ui.markup import div, show, tag
-from ui.parts import empty, head, heading, note, row
+from ui.parts import empty, head, heading, note, post_card, row
 from ui.session import Visit, act
 from ui.shell import page_file, room
+from ui.when import stamp
 from ui.words import t
 
 GROUPS: dict[str, tuple[DraftState, ...]] = {
@@ -20,7 +21,7 @@ GROUPS: dict[str, tuple[DraftState, ...]] = {
     "待发出": (DraftState.APPROVED,),
     "已发出": (DraftState.PUBLISHED,),
 }
-EDITABLE = (DraftState.DRAFT, DraftState.RETURNED)
+_FOUND = "found-evidence-"
 
 
 def render(visit: Visit) -> None:
@@ -119,8 +120,12 @@ def _editor(visit: Visit, stored: Stored[Draft]) -> None:
     def typed() -> str:
         return str(st.session_state.get(key, draft.text)).strip()
 
+    cite_key = f"cite-{draft.id}-{version}"
+    cited, offered = _notices(visit, draft)
+
     def save(now: Visit) -> None:
-        now.app.desk.edit(draft.id, now.actor, version, typed())
+        cite = tuple(st.session_state.get(cite_key, cited))
+        now.app.desk.edit(draft.id, typed(), now.actor, version, cite=cite)
 
     def submit(now: Visit) -> None:
         if typed() != draft.text.strip():
@@ -129,6 +134,9 @@ def _editor(visit: Visit, stored: Stored[Draft]) -> None:
 
     with st.form(f"edit-{draft.id}", border=False):
         st.text_area(t("回复正文"), value=draft.text, key=key, height=170)
+        if offered:
+            st.multiselect(t("引用的官方发布"), list(offered), default=cited, key=cite_key,
+                           format_func=lambda one: _notice_name(visit, offered[one]))  # fmt: skip
         left, right = st.columns(2)
         left.form_submit_button(
             t("保存修改"), width="stretch", on_click=act,
@@ -138,9 +146,33 @@ def _editor(visit: Visit, stored: Stored[Draft]) -> None:
             t("提交审核"), width="stretch", type="primary", on_click=act,
             args=(submit, "已提交，等另一位同事审核"),
         )  # fmt: skip
+    if st.button(t("查找更多依据"), key="evidence"):
+        with st.spinner("正在查找……"):
+            found = visit.app.desk.evidence(draft.case, visit.scope, limit=6)
+        st.session_state[_FOUND + draft.id] = tuple(one.notice.id for one in found)
+        st.rerun()
+    more = [post for post_id, post in offered.items() if post_id not in cited]
+    if more:
+        heading("还可以引用的官方发布")
+        show([post_card(post, visit.now, with_analysis=False) for post in more])
     unsupported = reply.open_facts(draft)
     if unsupported:
         show(note("warn", f"还有 {unsupported} 处【待核实】：可以提交请人看，但核实之前不能通过。"))
+
+
+def _notices(visit: Visit, draft: Draft) -> tuple[list[str], dict[str, Post]]:
+    """The notices cited now, and all that may be cited: these and the ones looked up."""
+    sources = [one for sentence in draft.sentences for one in sentence.sources]
+    looked_up = st.session_state.get(_FOUND + draft.id, ())
+    posts = lookup.posts_by_id(visit, (*sources, *looked_up))
+    offered = {one: posts[one] for one in posts if posts[one].kind is Kind.NOTICE}
+    return [one for one in dict.fromkeys(sources) if one in offered], offered
+
+
+def _notice_name(visit: Visit, notice: Post) -> str:
+    """A notice in one line; options of a multiselect are shown as plain text."""
+    who = notice.author.name or ""
+    return f"{who} {stamp(notice.created_at, visit.now)} {notice.text[:24]}"
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ def _list(visit: Visit) -> None:
 
 def _card(visit: Visit, incident: Incident, names: dict[str, str], gaps: list[Gap]) -> None:
     hours = visit.app.archive.search(lookup.incident_request(incident), visit.scope).timeline
-    rank = _rank(incident)[1]
+    rank = _rank(incident)[1]  # 0 the highest level
     accounts = "、".join(names.get(one, one) for one in incident.accounts[:4])
     facts = [
         f"{incident.posts} 条帖子",
