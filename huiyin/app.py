@@ -6,9 +6,11 @@ they are first asked for, so that light commands stay quick.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from archive import open_archive
 from archive.base import Archive
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from nlp import AnalysisStage
     from nlp.base import Understanding
     from nlp.incidents import Detector
-    from responder import Desk
+    from responder import CaseOpener, Desk
 
 ALL = Scope.everything()
 KEY_SETTING = "author-key-fingerprint"
@@ -60,10 +62,7 @@ class App:
     @cached_property
     def understanding(self) -> Understanding:
         """The model (loads torch)."""
-        from nlp import load_understanding
-
-        nlp = self.settings.nlp
-        return load_understanding(Path(nlp.model) if nlp.model else None, threads=nlp.threads)
+        return load_model(self.settings)
 
     @cached_property
     def analysis(self) -> AnalysisStage:
@@ -87,11 +86,11 @@ class App:
     @cached_property
     def alerter(self) -> Alerter:
         """Sends alerts; run by `watch`."""
-        from alerts import Alerter, make_channels
+        from alerts import Alerter, configured_channels
 
         return Alerter(
-            self.archive, make_channels(self.settings.alerts),
-            settings=self.settings.alerts, clock=self.clock, console_url=self.console_url,
+            self.archive, configured_channels(self.settings.alerts, self.clock),
+            settings=self.settings.alerts, clock=self.clock, link=self.incident_link,
         )  # fmt: skip
 
     @cached_property
@@ -99,12 +98,26 @@ class App:
         """Cases, drafts, review and publishing."""
         from responder import Desk
 
-        return Desk(self.archive, embedder=_Lazy(self), clock=self.clock)
+        return Desk(
+            self.archive, embedder=_Lazy(self), clock=self.clock,
+            own_accounts=(self.settings.office.id,),
+        )  # fmt: skip
+
+    @cached_property
+    def case_opener(self) -> CaseOpener:
+        """Opens a case for each appeal; run by `work`."""
+        from responder import CaseOpener
+
+        return CaseOpener(self.archive, self.clock)
 
     @property
     def console_url(self) -> str:
         """Where people open the console."""
         return f"http://{self.settings.console.host}:{self.settings.console.port}"
+
+    def incident_link(self, incident: str) -> str:
+        """Address of an incident's page in the console."""
+        return f"{self.console_url}/incidents?id={quote(incident, safe='')}"
 
     def init(self) -> list[str]:
         """Make folders and the author-key secret; returns what was made. Twice changes nothing."""
@@ -131,8 +144,18 @@ class _Lazy:
     def model(self) -> str:
         return self._app.understanding.model
 
-    def embed(self, texts: list[str]) -> list[bytes]:
+    def embed(self, texts: Sequence[str]) -> list[bytes]:
         return self._app.understanding.embed(texts)
+
+
+def load_model(settings: Settings) -> Understanding:
+    """The model that the settings name, or the shipped one. `ModelError` when it is broken."""
+    from nlp import load_understanding
+
+    folder = settings.nlp.model
+    return load_understanding(
+        settings.path(Path(folder)) if folder else None, threads=settings.nlp.threads
+    )
 
 
 def open_app(settings: Settings | None = None, clock: Clock = system_clock) -> App:

@@ -22,7 +22,7 @@ from huiyin.app import ALL, App, open_app
 from huiyin.clock import system_clock
 from huiyin.commands.common import err, out
 from huiyin.errors import Conflict, HuiyinError, InputError
-from huiyin.records import Account, Alert, AlertState, Draft, Incident, Role, Shift
+from huiyin.records import Account, Alert, AlertState, Draft, Incident, Role
 from huiyin.settings import CONFIG_FILE, load_settings
 from huiyin.supervise import Supervisor, stop_on_signals
 
@@ -83,9 +83,9 @@ def run_demo(sample: Path | None, home: Path, *, fresh: bool, port: int, until_r
 
 def default_sample() -> Path:
     """The city that ships with the project."""
-    import samples
+    from samples import cities
 
-    return Path(samples.__file__).parent / "yundu"
+    return next(iter(cities().values()))
 
 
 def _state(home: Path, port: int) -> tuple[datetime, Ports]:
@@ -135,7 +135,7 @@ def _write_settings(home: Path, sample: Path, ports: Ports) -> None:
 
 def _prepare(app: App, sample: Path) -> dict[str, str]:
     """Accounts, people, rota; returns the one-time passwords that still hold, by sign-in name."""
-    from alerts import load_rota
+    from alerts import load_rota, save_rota
     from crawler import load_accounts
 
     app.init()
@@ -150,17 +150,18 @@ def _prepare(app: App, sample: Path) -> dict[str, str]:
             )
         elif known[person_id].must_change_password:
             passwords[person_id] = app.people.reset(person_id, by="system:demo")
-    for shift in load_rota(sample / "rota.toml", now=app.clock()):
-        # The sample's rota names posts of the office; in the demo one person holds them all.
-        _keep(app.archive, shift.model_copy(update={"person": "zhiban"}))
+    # The sample's rota names people of that office; in the demo one person takes every turn.
+    turns = load_rota(sample / "rota.toml", app.clock)
+    taken = {"person": PEOPLE[-1][0], "channels": ("log", "webhook")}
+    save_rota(app.archive, [turn.model_copy(update=taken) for turn in turns])
     return passwords
 
 
-def _keep(archive: Archive, record: Account | Shift) -> None:
+def _keep(archive: Archive, record: Account) -> None:
     try:
         archive.create(record)
     except Conflict:
-        archive.change(type(record), record.id, ALL, lambda _old: record)
+        archive.change(Account, record.id, ALL, lambda _old: record)
 
 
 def _start(

@@ -11,27 +11,60 @@ from threading import Event
 
 import structlog
 
-from huiyin.app import App
-from huiyin.errors import ArchiveBusy, HuiyinError
+from huiyin.app import ALL, App
+from huiyin.clock import monotonic
+from huiyin.errors import ArchiveBusy, HuiyinError, NotAllowed, NotFound
+from huiyin.records import Actor, Case, CaseState
 from huiyin.supervise import orphaned
 
 log = structlog.get_logger("huiyin")
+DRAFTER = Actor.system("drafter")
+CASES_EVERY_SECONDS = 3.0
+DRAFTS = 10
 IDLE_SECONDS = 0.5
 TROUBLE_SECONDS = 5.0
 
 
 def work(app: App, stop: Event) -> None:
     """Analyse what is pending; when there is nothing, open cases and draft replies."""
-    app.understanding  # noqa: B018  (load the model before the first post waits for it)
     log.info("work: ready", model=app.understanding.model)
-    _loop(stop, lambda: _work_once(app))
+    office = _Office(app)
+    _loop(stop, lambda: app.analysis.run_once() or office.run_once())
 
 
-def _work_once(app: App) -> int:
-    done = app.analysis.run_once()
-    if done:
-        return done
-    return app.desk.open_cases() + app.desk.draft_pending(limit=10)
+class _Office:
+    """Opens cases from appeals and writes first drafts; people do everything after that."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._opened_at = float("-inf")
+        self._refused: set[str] = set()
+
+    def run_once(self) -> int:
+        """One pass; returns how many cases were opened and drafts written."""
+        opened = 0
+        if monotonic() - self._opened_at >= CASES_EVERY_SECONDS:
+            opened = len(self._app.case_opener.run_once().opened)
+            self._opened_at = monotonic()
+        return opened + self._draft()
+
+    def _draft(self) -> int:
+        waiting = self._app.archive.records(
+            Case, ALL, state=CaseState.OPEN, limit=DRAFTS + len(self._refused), newest_first=True
+        )
+        written = 0
+        for stored in waiting:
+            case = stored.record
+            if case.id in self._refused:
+                continue
+            try:
+                self._app.desk.draft_for(case.id, DRAFTER)
+                written += 1
+            except (NotAllowed, NotFound) as error:
+                # A deleted post, or none of our accounts: people see the case, no draft helps.
+                log.warning("no draft", case=case.id, reason=str(error))
+                self._refused.add(case.id)
+        return written
 
 
 def watch(app: App, stop: Event) -> None:
@@ -43,7 +76,7 @@ def watch(app: App, stop: Event) -> None:
 def _watch_once(app: App) -> int:
     report = app.detector.run_once()
     sent = app.alerter.run_once()
-    return report.posts + sent.sent
+    return report.posts + len(sent.messages)
 
 
 def crawl(app: App, stop: Event) -> None:

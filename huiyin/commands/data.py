@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -11,7 +11,6 @@ from rich.table import Table
 from rich.text import Text as RichText
 
 from archive.base import FACETS, Filters, Hit, SearchRequest, SearchResult
-from huiyin.app import App, open_app
 from huiyin.commands.common import (
     Json,
     err,
@@ -22,8 +21,12 @@ from huiyin.commands.common import (
     progress_bar,
     shown_time,
 )
+from huiyin.errors import InputError
 from huiyin.records import Actor, Kind, Scope
 from huiyin.settings import load_settings
+
+if TYPE_CHECKING:
+    from crawler import FileReport
 
 ALL = Scope.everything()
 
@@ -42,33 +45,45 @@ def import_(
     json: Json = False,
 ) -> None:
     """导入帖文。同一文件导两次不变；更新的导出只刷新计数。坏行报出行号和原因，其余照常进。"""
-    from crawler import import_files
+    from crawler import FileReport, import_files
 
     read_at = parse_time(as_of, "--as-of")
-    with opened() as app, progress_bar("导入") as progress:
+    reports: list[FileReport] = []
+    with opened() as app, progress_bar("导入") as bar:
         app.init()
-        reports = import_files(
-            files, archive=app.archive, identity=app.identity, accounts=app.accounts,
-            office=office or app.settings.office.id, as_of=read_at, mapping=mapping,
-            progress=progress, clock=app.clock,
-        )  # fmt: skip
+
+        def progress(_file: Path, done: int, share: float) -> None:
+            bar(done, round(done / share) if share else None)
+
+        refused = False
+        for file in files:  # one at a time: a file that is no export stops none of the others
+            try:
+                reports += import_files(
+                    [file], archive=app.archive, identity=app.identity, accounts=app.accounts,
+                    office=office or app.settings.office.id, as_of=read_at, mapping=mapping,
+                    progress=progress, clock=app.clock,
+                )  # fmt: skip
+            except InputError as error:
+                refused = True
+                reasons = [{"line": error.line, "reason": str(error)}]
+                reports.append(FileReport(file=str(file), reasons=reasons))
     if json:
-        print_json([one.as_json() for one in reports])
+        print_json([one.as_dict() for one in reports])
     else:
         _show_reports(reports)
-    if any(one.failed for one in reports):
-        raise typer.Exit(1)
+    if refused:
+        raise typer.Exit(2)
 
 
-def _show_reports(reports: list[Any]) -> None:
+def _show_reports(reports: list[FileReport]) -> None:
     table = Table("文件", "读到", "新增", "更新", "跳过")
     for one in reports:
         table.add_row(escape(one.file), *map(str, (one.read, one.new, one.updated, one.skipped)))
     out.print(table)
     for one in reports:
-        for reason in one.as_json()["reasons"]:
-            place = f" 第 {reason['line']} 行" if reason.get("line") else ""
-            err.print(f"[yellow]{escape(one.file)}{place}[/]：{escape(str(reason['reason']))}")
+        for reason in one.reasons:
+            place = f"{one.file} 第 {reason['line']} 行：" if reason["line"] else ""
+            err.print(RichText(f"{place}{reason['reason']}", style="yellow"), soft_wrap=True)
 
 
 def analyse(
@@ -82,9 +97,9 @@ def analyse(
     """批量理解：情感、情绪、意图、类别、紧急程度、地点，各带概率；并把说同一件事的帖文归组。"""
     from huiyin.batch import analyse_and_group
 
-    app = App(load_settings(), archive=None, clock=_now)  # type: ignore[arg-type]
+    settings = load_settings()
     with progress_bar("分析") as progress:
-        report = analyse_and_group(app, file, output, groups=groups, progress=progress)
+        report = analyse_and_group(settings, file, output, groups=groups, progress=progress)
     if json:
         print_json(report)
         return
@@ -232,7 +247,7 @@ def export(
 def draft(post_id: str, json: Json = False) -> None:
     """为一条帖文拟稿：带依据和文风提示；从不发布。"""
     with opened() as app:
-        made = app.desk.draft_for(post_id, Actor.system("cli"))
+        made = app.desk.draft_for(post_id, Actor.system("cli")).record
     if json:
         print_json(made.model_dump(mode="json"))
         return
@@ -244,12 +259,3 @@ def draft(post_id: str, json: Json = False) -> None:
         out.print(f"{mark}{escape(sentence.text)}{sources}")
     for note in made.style_notes:
         out.print(f"[yellow]文风[/] {escape(note)}")
-
-
-def _now() -> Any:
-    from huiyin.clock import system_clock
-
-    return system_clock()
-
-
-__all__ = ["analyse", "draft", "export", "import_", "open_app", "replay", "search"]

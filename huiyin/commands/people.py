@@ -75,18 +75,11 @@ def user_list(json: Json = False) -> None:
 @oncall.command("load")
 def oncall_load(file: Annotated[Path, typer.Argument(help="rota.toml")]) -> None:
     """从文件读入值班表；同一班次再读一次就更新。"""
-    from alerts import load_rota
+    from alerts import load_rota, save_rota
 
     with opened() as app:
-        added = 0
-        for shift in load_rota(file, now=app.clock()):
-            stored = app.archive.get(Shift, shift.id, Scope.everything())
-            if stored is None:
-                app.archive.create(shift)
-                added += 1
-            else:
-                app.archive.replace(stored, shift)
-    out.print(f"读入完成，新增 {added} 班。")
+        changed = save_rota(app.archive, load_rota(file, app.clock))
+    out.print(f"读入完成，新增或改动 {changed} 班。")
 
 
 @oncall.command("list")
