@@ -78,6 +78,8 @@ class _Translator:
         if outer != "text" and outer in q.VALUE_FIELDS:
             # `id:weibo:123`: the value itself has a colon
             value = self.text[item.pos : item.pos + item.size]
+            if _WILD.search(value):
+                return q.Prefix(outer, _unescape(value[:-1]))
             return q.Equals(outer, _unescape(value))
         if name not in q.FIELDS:
             self.refuse(

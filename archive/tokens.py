@@ -105,23 +105,22 @@ def spans(text: str, words: str, *, prefix: bool = False) -> list[tuple[int, int
 
 @cache
 def _pattern(words: str, prefix: bool) -> re.Pattern[str] | None:
+    """The definition of "contains" as a regular expression over folded text."""
     found = pieces(words)
     if not found:
         return None
+    letter = rf"[^\W_{_RUN}]"
     out = ""
     for position, piece in enumerate(found):
-        first, last = position == 0, position == len(found) - 1
-        if not first:
+        if position:
             # two runs, or two words, are always apart; a run and a word may touch
-            same = _is_run(piece) == _is_run(found[position - 1])
-            out += f"[^\\w{_RUN}]+" if same else f"(?:[^\\w{_RUN}]|_)*"
-            out = out.replace(f"[^\\w{_RUN}]+", f"(?:[^\\w{_RUN}]|_)+")
+            apart = _is_run(piece) == _is_run(found[position - 1])
+            out += rf"(?:[^\w{_RUN}]|_)" + ("+" if apart else "*")
         if _is_run(piece):
             out += re.escape(piece)
         else:
-            before = rf"(?<![^\W_{_RUN}])"
-            after = "" if prefix and last else rf"(?![^\W_{_RUN}])"
-            out += before + re.escape(piece) + after
+            goes_on = f"{letter}*" if prefix and position == len(found) - 1 else ""
+            out += f"(?<!{letter}){re.escape(piece)}{goes_on}(?!{letter})"
     return re.compile(out)
 
 

@@ -30,7 +30,7 @@ class SqliteArchive(PostWriting, PostReading, Searching, Stages, StateKeeping):
             """SELECT 'posts', count(*) FROM posts UNION ALL
                SELECT kind, count(*) FROM records GROUP BY kind"""
         )
-        return dict(rows)  # type: ignore[arg-type]
+        return dict(rows)
 
     def check(self) -> list[str]:
         self._upkeep.purge()

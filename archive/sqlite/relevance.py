@@ -106,16 +106,21 @@ def page(
 def _order(connection: sqlite3.Connection, node: q.Node) -> list[Key]:
     words = q.words_of(node)
     if not words:
-        rows = connection.execute("SELECT 0.0, -created_at, n FROM temp.found")
-    else:
-        # bm25() is negative, the most relevant the smallest
-        rows = connection.execute(
-            """SELECT ifnull(s.score, 0.0), -f.created_at, f.n FROM temp.found f LEFT JOIN
-               (SELECT rowid AS n, bm25(words) AS score FROM words WHERE words MATCH ?) s
-               ON s.n = f.n""",
-            (match_expression(q.Or(tuple(words))),),
-        )
-    return sorted(rows.fetchall())
+        return sorted(connection.execute("SELECT 0.0, -created_at, n FROM temp.found"))
+    expression = match_expression(q.Or(tuple(words)))
+    # bm25() is negative, the most relevant the smallest
+    rows: list[Key] = connection.execute(
+        """SELECT bm25(words), -f.created_at, f.n FROM words CROSS JOIN temp.found f
+           ON f.n = words.rowid WHERE words MATCH ?""",
+        (expression,),
+    ).fetchall()
+    rows += connection.execute(
+        """SELECT 0.0, -created_at, n FROM temp.found
+           WHERE n NOT IN (SELECT rowid FROM words WHERE words MATCH ?)""",
+        (expression,),
+    )
+    rows.sort()
+    return rows
 
 
 def _still_found(connection: sqlite3.Connection, numbers: list[int]) -> set[int]:

@@ -22,6 +22,7 @@ from huiyin.records import Post, Scope
 
 FACET_VALUES = 100
 LARGEST_PAGE = 10_000
+_COLUMN_FACETS = tuple(name for name in FACETS if name != "office")
 _ZONE = ZoneInfo(TIMEZONE)
 _OFFSET = 8 * 3600 * 1_000_000
 """Asia/Shanghai in microseconds; no summer time since 1991, before the first post of any source."""
@@ -46,7 +47,7 @@ class Searching:
         asked = where(scope, request.filters, node)
         asked.add("p.deleted_at IS NULL")
         with self._db.snapshot() as connection:
-            _materialise(connection, asked)
+            _materialise(connection, asked, request.facets)
             total = connection.execute("SELECT count(*) FROM temp.found").fetchone()[0]
             if request.newest_first:
                 keys, cursor = _newest(connection, request.limit, request.after)
@@ -71,14 +72,17 @@ def _check(request: SearchRequest) -> None:
         raise ArchiveError(f"一页最多 {LARGEST_PAGE} 条", "请用 next_cursor 翻页")
 
 
-def _materialise(connection: sqlite3.Connection, asked: Where) -> None:
-    """Put the row numbers and keys of all matches into a temporary table in memory."""
+def _materialise(connection: sqlite3.Connection, asked: Where, facets: tuple[str, ...]) -> None:
+    """Put row number, time and asked facets of all matches into a temporary table in memory."""
     connection.execute(
-        "CREATE TEMP TABLE IF NOT EXISTS found (n INTEGER PRIMARY KEY, created_at INTEGER)"
+        "CREATE TEMP TABLE IF NOT EXISTS found"
+        f" (n INTEGER PRIMARY KEY, created_at INTEGER, {', '.join(_COLUMN_FACETS)})"
     )
     connection.execute("DELETE FROM temp.found")
+    columns = ["n", "created_at", *dict.fromkeys(one for one in facets if one in _COLUMN_FACETS)]
     connection.execute(
-        f"INSERT INTO temp.found SELECT p.n, p.created_at FROM posts p WHERE {asked.sql}",
+        f"INSERT INTO temp.found ({','.join(columns)})"
+        f" SELECT {','.join('p.' + one for one in columns)} FROM posts p WHERE {asked.sql}",
         asked.parameters,
     )
 
@@ -143,8 +147,8 @@ def _facet(connection: sqlite3.Connection, name: str) -> tuple[tuple[str, int], 
         sql = """SELECT o.account, count(*) FROM offices o JOIN temp.found f ON f.n = o.n
                  GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?"""
     else:
-        sql = f"""SELECT p.{name}, count(*) FROM temp.found f CROSS JOIN posts p ON p.n = f.n
-                  WHERE p.{name} > '' GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?"""
+        sql = f"""SELECT {name}, count(*) FROM temp.found WHERE {name} > ''
+                  GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?"""
     rows = connection.execute(sql, (FACET_VALUES,)).fetchall()
     if name == "category":
         return tuple((value.strip("/"), count) for value, count in rows)

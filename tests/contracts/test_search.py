@@ -1,0 +1,340 @@
+"""Search gives exactly what the query says: no match missing, none too many."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from archive import FACETS, Archive, Filters, SearchRequest
+from huiyin.errors import ArchiveError, QueryError
+from huiyin.records import Author, AuthorKind, Kind, Post
+from tests.contracts.builders import ALL, analysis, at, counts, post
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+TEXTS = (
+    "郑州暴雨，地铁5号线进水",
+    "郑州，暴雨停了",
+    "暴雨郑州",
+    "今天天气很好 iPhone15 到货",
+    "ＩＰＨＯＮＥ 手机",
+    "happy app 郑 州",
+    "京广隧道积水😷",
+    "！！！",
+)
+
+
+def ids(archive: Archive, query: str, **fields: object) -> list[int]:
+    request = SearchRequest(query, limit=100, **fields)  # type: ignore[arg-type]
+    return sorted(int(hit.post.id.split(":")[1]) for hit in archive.search(request, ALL).hits)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("郑州暴雨", [0]),
+        ('"郑州暴雨"', [0]),
+        ("郑州 暴雨", [0, 1, 2]),
+        ("郑州 AND NOT 暴雨", []),
+        ("郑", [0, 1, 2, 5]),
+        ("州", [0, 1, 2, 5]),
+        ("雨", [0, 1, 2]),
+        ("好", [3]),
+        ("iphone", [4]),
+        ("iPhone15", [3]),
+        ("iphone*", [3, 4]),
+        ("ｉｐｈｏｎｅ１５", [3]),
+        ("app", [5]),
+        ("5号线", [0]),
+        ("号线", [0]),
+        ('"郑 州"', [5]),
+        ('"州 暴"', [1]),
+        ("😷", [6]),
+        ("积水 OR 天气", [3, 6]),
+        ("(积水 OR 天气) AND 今天", [3]),
+        ("NOT 郑州", [3, 4, 5, 6, 7]),
+        ("-郑州 -iphone*", [5, 6, 7]),
+        ("+郑州 -进水", [1, 2]),
+        ("text:(隧道 OR 手机)", [4, 6]),
+        ("", list(range(8))),
+        ("*", list(range(8))),
+        ("没有这个词", []),
+        ("created_at:2026-03-01", list(range(8))),
+        ("created_at:[2026-03-01T08:00:03 TO *]", [3, 4, 5, 6, 7]),
+        ("created_at:{2026-03-01T08:00:03 TO 2026-03-01T08:00:05}", [4]),
+        ("created_at:<2026-03-01", []),
+        ("id:weibo\\:3 OR id:weibo:4", [3, 4]),
+        ("id:weibo:*", list(range(8))),
+    ],
+)
+def test_words(archive: Archive, query: str, expected: list[int]) -> None:
+    archive.put_posts([post(n, text) for n, text in enumerate(TEXTS)])
+    assert ids(archive, query) == expected
+    assert archive.search(SearchRequest(query, limit=1), ALL).total == len(expected)
+    assert ids(archive, query, newest_first=False) == expected
+
+
+def test_fields_and_filters(archive: Archive) -> None:
+    archive.put_posts([
+        post(1, "停水", title="求助 停电", region="410102", metrics=counts(0, likes=10),
+             author=Author(kind=AuthorKind.MEDIA), mentions=("weibo:7",)),
+        post(2, "停水", kind=Kind.COMMENT, region="410300", metrics=counts(0, likes=0),
+             root="weibo:1"),
+        post(3, "停水", id="douyin:3", offices=("weibo:1000", "weibo:2000")),
+    ])  # fmt: skip
+    archive.write_analyses([
+        ("weibo:1", analysis("停水", title="求助 停电", path=("城乡建设", "供水"))),
+        ("weibo:2", analysis("停水", sentiment="positive", path=("环境保护",), needs_answer=0.1)),
+    ])  # fmt: skip
+    archive.mark_incidents({"weibo:1": "inc-1", "weibo:2": ""})
+    for query, expected in (
+        ("title:停电", [1]), ("title:求助停电", []), ('title:"求助 停电"', [1]), ("title:*", [1]),
+        ("platform:douyin", [3]), ("kind:comment", [2]), ("author_kind:media", [1]),
+        ("office:weibo\\:2000", [3]), ("mentions:weibo:7", [1]), ("region:410000", [1, 2]),
+        ("region:410100", [1]), ("NOT region:410100", [2, 3]), ("category:供水", [1]),
+        ("category:城乡建设", [1]), ('category:"城乡建设/供水"', [1]),
+        ("NOT category:供水", [2, 3]),
+        ("sentiment:(negative OR positive)", [1, 2]), ("NOT sentiment:negative", [2, 3]),
+        ("intent:投诉", [1, 2]), ("emotion:angry AND likes:>5", [1]), ("incident:*", [1]),
+        ("likes:[0 TO 10]", [1, 2]), ("likes:[0 TO 10}", [2]), ("NOT likes:[0 TO *]", [3]),
+        ("likes:0", [2]), ("urgency:>=0.5", [1, 2]), ("likes:*", [1, 2]), ("incident:inc-1", [1]),
+    ):  # fmt: skip
+        assert ids(archive, query) == expected, query
+    for filters, expected in (
+        (Filters(since=at(2), until=at(3)), [2]), (Filters(platforms=("douyin", "x")), [3]),
+        (Filters(kinds=(Kind.COMMENT,)), [2]), (Filters(author_kinds=(AuthorKind.MEDIA,)), [1]),
+        (Filters(offices=("weibo:2000",)), [3]), (Filters(region="410000"), [1, 2]),
+        (Filters(category=("城乡建设",)), [1]), (Filters(category=("供水",)), []),
+        (Filters(sentiments=("positive",)), [2]), (Filters(emotions=("angry",)), [1, 2]),
+        (Filters(intents=("表扬",)), []), (Filters(incident="inc-1"), [1]),
+        (Filters(root="weibo:1"), [2]), (Filters(min_needs_answer=0.5), [1]),
+    ):  # fmt: skip
+        assert ids(archive, "停水", filters=filters) == expected, filters
+        listed = sorted(int(one.id.split(":")[1]) for one in archive.iter_posts(ALL, filters))
+        assert listed == expected, filters
+
+
+def test_facets_are_exact(archive: Archive) -> None:
+    archive.put_posts([post(n, "停水" if n % 3 else "停电") for n in range(1, 13)])
+    archive.write_analyses([
+        (f"weibo:{n}", analysis("停水" if n % 3 else "停电", path=("甲", "乙") if n < 5 else ()))
+        for n in range(1, 9)
+    ])  # fmt: skip
+    result = archive.search(SearchRequest("停水", facets=FACETS), ALL)
+    assert result.total == 8
+    assert result.facets == {
+        "platform": (("weibo", 8),), "kind": (("post", 8),), "author_kind": (("ordinary", 8),),
+        "office": (("weibo:1000", 8),), "region": (), "category": (("甲/乙", 3),),
+        "sentiment": (("negative", 6),), "emotion": (("angry", 6),), "intent": (("投诉", 6),),
+        "incident": (),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("unit", ["hour", "day", "week", "month"])
+def test_the_timeline_is_in_local_time_without_holes(archive: Archive, unit: str) -> None:
+    steps = (0, 3599, 3600, 8 * 3600, 16 * 3600 - 1, 16 * 3600, 86400 * 9, 86400 * 40, 86400 * 41)
+    archive.put_posts([post(n, created_at=at(step)) for n, step in enumerate(steps)])
+    timeline = archive.search(SearchRequest(timeline=unit), ALL).timeline
+    expected: dict[datetime, int] = {}
+    for step in steps:
+        start = at(step).astimezone(SHANGHAI).replace(minute=0, second=0)
+        start = start if unit == "hour" else start.replace(hour=0)
+        start = start - timedelta(days=start.weekday()) if unit == "week" else start
+        start = start.replace(day=1) if unit == "month" else start
+        expected[start] = expected.get(start, 0) + 1
+    assert {start: count for start, count in timeline if count} == expected
+    assert (timeline[0][0], timeline[-1][0]) == (min(expected), max(expected))
+    gaps = {later[0] - earlier[0] for earlier, later in itertools.pairwise(timeline)}
+    assert len(gaps) == 1 or unit == "month"
+
+
+def test_highlights(archive: Archive) -> None:
+    archive.put_posts([post(1, "郑州暴雨，ABC郑州 abcd")])
+    for query, expected in (
+        ("郑州", ((0, 2), (8, 10))), ("郑州 暴雨", ((0, 4), (8, 10))), ("abc", ((5, 8),)),
+        ("abc*", ((5, 8), (11, 15))), ("郑州 NOT 天气", ((0, 2), (8, 10))),
+        ("created_at:2026", ()),
+    ):  # fmt: skip
+        [hit] = archive.search(SearchRequest(query), ALL).hits
+        assert hit.highlights == expected, query
+
+
+@pytest.mark.parametrize(
+    ("query", "position"),
+    [
+        ("郑州 AND", 6), ("(郑州", 3), ("郑州)", 2), ('郑州 "暴雨', 3), ("无此字段:x", 0),
+        ("郑州 AND bad:1", 7), ("likes:[x TO 3]", 7), ("郑?州", 0), ("a~2", 0), ("a && b", 2),
+        ("created_at:昨天", 11), ("text:[a TO b]", 5), ("！！", 0), ("/a.*/", 0), ("AND", 0),
+    ],
+)  # fmt: skip
+def test_wrong_queries_name_the_place(archive: Archive, query: str, position: int) -> None:
+    with pytest.raises(QueryError) as caught:
+        archive.search(SearchRequest(query), ALL)
+    assert caught.value.position == position
+    assert caught.value.mend
+
+
+@pytest.mark.parametrize(
+    "request_", [
+        SearchRequest(facets=("nothing",)), SearchRequest(timeline="year"),
+        SearchRequest(after="?"), SearchRequest(after="x", newest_first=False),
+        SearchRequest(limit=-1),
+    ],
+)  # fmt: skip
+def test_wrong_requests(archive: Archive, request_: SearchRequest) -> None:
+    with pytest.raises(ArchiveError):
+        archive.search(request_, ALL)
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+@pytest.mark.parametrize("query", ["", "停水", "停水 OR 停电"])
+def test_pages_have_no_repeats_and_no_holes_while_others_write(
+    archive: Archive, newest_first: bool, query: str
+) -> None:
+    """Several posts share a second, so the id must decide inside it."""
+    texts = ["停水" * (n % 4 + 1) + "啊" * (n % 7) for n in range(400)]
+    archive.put_posts([post(n, text, created_at=at(n // 40)) for n, text in enumerate(texts)])
+    seen: list[str] = []
+    after = None
+    for number in itertools.count(1000):
+        request = SearchRequest(query, limit=23, after=after, newest_first=newest_first)
+        page = archive.search(request, ALL)
+        seen += [hit.post.id for hit in page.hits]
+        after = page.next_cursor
+        if after is None:
+            break
+        archive.put_posts([post(number, "停水 停水 停电", created_at=at(number))])
+    assert len(seen) == len(set(seen))
+    assert set(seen) == {f"weibo:{n}" for n in range(400)}
+
+
+def test_the_most_relevant_first(archive: Archive) -> None:
+    archive.put_posts([
+        post(1, "今天天气不错，随便说说，顺便提一句停水，别的没有什么了"), post(2, "停水停水停水"),
+        post(3, "别的"),
+    ])  # fmt: skip
+    hits = archive.search(SearchRequest("停水", newest_first=False), ALL).hits
+    assert [hit.post.id for hit in hits] == ["weibo:2", "weibo:1"]
+    assert hits[0].score > hits[1].score
+
+
+# ------------------------------------------------- the engine against a naive reading of the query
+
+LETTERS = "郑州暴雨甲乙"
+SAMPLE_TEXTS = st.text(st.sampled_from(LETTERS + "ab ，"), max_size=12)
+HAN = st.text(st.sampled_from(LETTERS), min_size=1, max_size=4)
+LATIN = st.text(st.sampled_from("ab"), min_size=1, max_size=3)
+
+Naive = tuple[str, object]
+
+
+def leaf_queries() -> st.SearchStrategy[tuple[str, object]]:
+    """(query, predicate) of single conditions."""
+    return st.one_of(
+        HAN.map(lambda w: (w, lambda p: w in p.text)),
+        HAN.map(lambda w: (f'"{w}"', lambda p: w in p.text)),
+        HAN.map(lambda w: (f"title:{w}", lambda p: w in (p.title or ""))),
+        LATIN.map(lambda w: (w.upper(), lambda p: w in re.findall("[a-z]+", p.text))),
+        LATIN.map(
+            lambda w: (
+                f"{w}*",
+                lambda p: any(x.startswith(w) for x in re.findall("[a-z]+", p.text)),
+            )
+        ),
+        st.integers(0, 9).map(
+            lambda n: (f"likes:[{n} TO *]", lambda p: _likes(p) is not None and _likes(p) >= n)
+        ),
+        st.integers(0, 9).map(
+            lambda n: (f"likes:{{* TO {n}}}", lambda p: _likes(p) is not None and _likes(p) < n)
+        ),
+        st.sampled_from("ABC").map(lambda o: (f"office:{o}", lambda p: o in p.offices)),
+        st.sampled_from(["post", "comment"]).map(lambda k: (f"kind:{k}", lambda p: p.kind == k)),
+        st.integers(0, 20).map(
+            lambda n: (f'created_at:>="{_local(n)}"', lambda p: p.created_at >= at(n))
+        ),
+        st.integers(0, 20).map(
+            lambda n: (f'created_at:[* TO "{_local(n)}"]', lambda p: p.created_at < at(n + 1))
+        ),
+    )
+
+
+def _likes(one: Post) -> int | None:
+    return one.metrics.likes if one.metrics else None
+
+
+def _local(second: int) -> str:
+    return at(second).astimezone(SHANGHAI).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def grown(children: st.SearchStrategy[Naive]) -> st.SearchStrategy[Naive]:
+    pairs = st.tuples(children, children)
+    return st.one_of(
+        pairs.map(lambda x: (f"({x[0][0]} AND {x[1][0]})", _both(x[0][1], x[1][1]))),
+        pairs.map(lambda x: (f"({x[0][0]} {x[1][0]})", _both(x[0][1], x[1][1]))),
+        pairs.map(lambda x: (f"({x[0][0]} OR {x[1][0]})", _either(x[0][1], x[1][1]))),
+        children.map(lambda x: (f"(NOT {x[0]})", _neither(x[1]))),
+    )
+
+
+def _both(a, b):  # type: ignore[no-untyped-def]
+    return lambda p: a(p) and b(p)
+
+
+def _either(a, b):  # type: ignore[no-untyped-def]
+    return lambda p: a(p) or b(p)
+
+
+def _neither(a):  # type: ignore[no-untyped-def]
+    return lambda p: not a(p)
+
+
+posts_strategy = st.lists(
+    st.tuples(
+        SAMPLE_TEXTS, st.one_of(st.none(), SAMPLE_TEXTS), st.one_of(st.none(), st.integers(0, 9)),
+        st.sets(st.sampled_from("ABC"), min_size=1), st.sampled_from([Kind.POST, Kind.COMMENT]),
+        st.integers(0, 20),
+    ),
+    min_size=1, max_size=15,
+)  # fmt: skip
+_rounds = itertools.count()
+
+
+@settings(
+    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    rows=posts_strategy,
+    queries=st.lists(st.recursive(leaf_queries(), grown, max_leaves=6), min_size=5, max_size=12),
+)
+def test_results_equal_a_naive_reading(
+    archive: Archive, rows: list[tuple[object, ...]], queries: list[Naive]
+) -> None:
+    """Each round has its own region, so that rounds do not see each other's posts."""
+    number = next(_rounds)
+    region = f"{100000 + number}"
+    posts = [
+        post(
+            number * 100 + n,
+            text or "x",
+            id=f"p{number}:{n}",
+            title=title,
+            kind=kind,
+            metrics=None if likes is None else counts(0, likes=likes),
+            offices=tuple(sorted(offices)),
+            created_at=at(second),
+            region=region,
+        )
+        for n, (text, title, likes, offices, kind, second) in enumerate(rows)  # type: ignore[misc]
+    ]
+    archive.put_posts(posts)
+    for query, holds in queries:
+        request = SearchRequest(query, filters=Filters(region=region), limit=100)
+        result = archive.search(request, ALL)
+        expected = {one.id for one in posts if holds(one)}  # type: ignore[operator]
+        assert {hit.post.id for hit in result.hits} == expected, query
+        assert result.total == len(expected)
