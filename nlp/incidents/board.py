@@ -46,9 +46,14 @@ class Step:
     post: str
     group: str
     """Incident id of its group, whether that is open yet or not."""
+    gathering: Gathering
+    """What the group adds up to with this post; stays valid when the group leaves the window."""
     joined: bool
+    is_open: bool
     opened: bool
     """True when the group became an incident by this post."""
+    earlier: tuple[str, ...]
+    """Posts that were alone until the group opened by this one."""
 
 
 class Board:
@@ -60,6 +65,8 @@ class Board:
         self.members: dict[str, list[Member]] = {}
         """Of groups that are no incident yet; forgotten as they leave the window."""
         self.opened: set[str] = set()
+        self.closed: list[str] = []
+        """Groups that left the window since somebody emptied this list."""
 
     def __contains__(self, post_id: str) -> bool:
         return post_id in self.grouper
@@ -81,19 +88,11 @@ class Board:
         """Incident id of the group of a kept post, whether open yet or not."""
         return PREFIX + (self.grouper.group_of(post_id) or post_id)
 
-    def gathering(self, group: str) -> Gathering:
-        """What a group adds up to so far."""
-        return self.gatherings[group]
-
     def refill(self, group: str, posts: Sequence[Post]) -> None:
         """Give an incident all its members back, those that left the window included."""
         self.opened.add(group)
         self.members.pop(group, None)
         self.gatherings[group] = Gathering(member(post) for post in posts)
-
-    def member_ids(self, group: str) -> list[str]:
-        """Posts of a group that is no incident yet."""
-        return [one.id for one in self.members.get(group, ())]
 
     def _take(self, post: Post, one: Item, group: str) -> Step:
         read = member(post)
@@ -101,17 +100,18 @@ class Board:
         gathering = self.gatherings.setdefault(group, Gathering())
         gathering.add(read)
         opened = False
+        earlier: tuple[str, ...] = ()
         if group not in self.opened:
-            self.members.setdefault(group, []).append(read)
+            members = self.members.setdefault(group, [])
             opened = gathering.opens
             if opened:
                 self.opened.add(group)
+                earlier = tuple(other.id for other in self.members.pop(group))
+            else:
+                members.append(read)
+        is_open = group in self.opened
         self._expire(one.time)
-        return Step(post.id, group, known, opened)
-
-    def forget_members(self, group: str) -> None:
-        """The posts of a group that was opened have been handed on."""
-        self.members.pop(group, None)
+        return Step(post.id, group, gathering, known, is_open, opened, earlier)
 
     def _expire(self, now: float) -> None:
         touched: dict[str, set[str]] = {}
@@ -123,6 +123,7 @@ class Board:
                 self.gatherings.pop(group, None)
                 self.members.pop(group, None)
                 self.opened.discard(group)
+                self.closed.append(group)
             elif group not in self.opened:
                 left = [one for one in self.members[group] if one.id not in gone]
                 self.members[group] = left

@@ -19,6 +19,7 @@ from huiyin.records import Batch, Incident, IncidentState, Level, Post, Scope
 from huiyin.settings import IncidentSettings
 from nlp.incidents.base import DetectorReport
 from nlp.incidents.board import Board, Step
+from nlp.incidents.gathering import Gathering
 from nlp.incidents.record import build, state_of
 from nlp.leases import Slices
 
@@ -136,28 +137,26 @@ class Detector:
 
     def _note(self, effects: _Effects, post: Post, step: Step, committed: datetime) -> bool:
         """Gather what follows from one post; True when its incident has just to be alerted."""
-        group, board = step.group, self._board
+        group = step.group
         at = post.collected_at + HOLD if self._event_time else committed
-        effects.marks[post.id] = group if group in board.opened else ""
+        effects.marks[post.id] = group if step.is_open else ""
         if step.opened:
             effects.opened[group] = None
             self._opened[group] = at
-            for earlier in board.member_ids(group):
+            for earlier in step.earlier:
                 effects.marks[earlier] = group
-            board.forget_members(group)
-        if group not in board.opened:
+        if not step.is_open:
             return False
-        effects.touched[group] = None
+        effects.touched[group] = step.gathering
         if group in self._alerted or at - post.created_at > self._window:
             return False  # old news wakes nobody
-        if not self._rule_holds(group):
+        if not self._rule_holds(step.gathering):
             return False
         self._alerted[group] = at
         effects.alerted[group] = at
         return True
 
-    def _rule_holds(self, group: str) -> bool:
-        gathering = self._board.gathering(group)
+    def _rule_holds(self, gathering: Gathering) -> bool:
         if len(gathering.authors) < self._settings.min_authors:
             return False
         voices = len(gathering.voices)
@@ -172,12 +171,14 @@ class Detector:
 
     def _apply(self, effects: _Effects, now: datetime) -> None:
         self._archive.mark_incidents(effects.marks)
-        for group in effects.touched:
-            if group in self._board.gatherings:
-                self._write(group, now)
+        for group, gathering in effects.touched.items():
+            self._write(group, gathering, now)
+        for group in self._board.closed:
+            self._opened.pop(group, None)
+            self._alerted.pop(group, None)
+        self._board.closed.clear()
 
-    def _write(self, group: str, now: datetime) -> None:
-        gathering = self._board.gathering(group)
+    def _write(self, group: str, gathering: Gathering, now: datetime) -> None:
         fresh = build(
             group,
             gathering,
@@ -216,7 +217,6 @@ class Detector:
     def _state(self, incident: Incident, now: datetime) -> IncidentState:
         return state_of(
             incident.last_post_at,
-            incident.opened_at,
             incident.alerted_at,
             incident.authors,
             self._window,
@@ -315,7 +315,7 @@ class _Effects:
 
     def __init__(self) -> None:
         self.marks: dict[str, str] = {}
-        self.touched: dict[str, None] = {}
+        self.touched: dict[str, Gathering] = {}
         self.opened: dict[str, None] = {}
         self.alerted: dict[str, datetime] = {}
 

@@ -52,7 +52,7 @@ def build(
         id=group,
         offices=accounts,
         jurisdiction=jurisdiction,
-        state=state_of(last, opened_at, alerted_at, burst.voices, window, now),
+        state=state_of(last, alerted_at, burst.voices, window, now),
         title=_title(gathering.evidence, sentences),
         summary=tuple(
             Sentence(text=text, posts=(post,)) for text, post in sentences[:SUMMARY_SENTENCES]
@@ -75,16 +75,10 @@ def build(
 
 
 def state_of(
-    last: datetime,
-    opened: datetime,
-    alerted: datetime | None,
-    voices: int,
-    window: timedelta,
-    now: datetime,
+    last: datetime, alerted: datetime | None, voices: int, window: timedelta, now: datetime
 ) -> IncidentState:
-    """emerging -> active (alerted, or many voices) -> easing (6 h quiet) -> closed (window over)."""
-    quiet = now - max(last, min(opened, now))
-    if now - last > window and quiet > EASING_AFTER:
+    """Emerging, then active (alerted or many voices), easing (6 h quiet), closed (window over)."""
+    if now - last > window:
         return IncidentState.CLOSED
     if now - last > EASING_AFTER:
         return IncidentState.EASING

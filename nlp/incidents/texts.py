@@ -55,10 +55,9 @@ def group_texts(rows: Iterable[Row], settings: IncidentSettings) -> list[GroupLi
         if post.id in board:
             continue
         step = board.decide(post)
-        board.forget_members(step.group)
         groups.setdefault(step.group, []).append(row_id)
         if step.joined:
-            gatherings[step.group] = board.gathering(step.group)
+            gatherings[step.group] = step.gathering
     lines = [_line(group, groups[group], one) for group, one in gatherings.items()]
     return sorted(lines, key=lambda line: (-len(line.posts), line.group))
 
