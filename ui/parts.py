@@ -47,8 +47,8 @@ def row(*children: Child) -> Markup:
 
 
 def stats(pairs: Iterable[tuple[str, str]]) -> Markup:
-    """Figures with their names below."""
-    cells = [div(tag("b", value), span(name), cls="hy-stat") for name, value in pairs]
+    """(figure, name) with the name below the figure."""
+    cells = [div(tag("b", figure), span(name), cls="hy-stat") for figure, name in pairs]
     return div(cells, cls="hy-stats")
 
 

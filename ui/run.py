@@ -27,7 +27,6 @@ OPTIONS: dict[str, str] = {
     "client.toolbarMode": "minimal",
     "client.showErrorDetails": "none",
     "client.showErrorLinks": "false",
-    "client.showSidebarNavigation": "false",
     "runner.magicEnabled": "false",
     "logger.hideWelcomeMessage": "true",
     "logger.level": "warning",

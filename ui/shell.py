@@ -66,9 +66,8 @@ def _sidebar(session: Session) -> None:
     roles = "、".join(role.value for role in person.roles)
     with st.sidebar:
         show(
-            div(tag("b", "回音"), span(app.settings.office.name), cls="hy-brand"),
             div(
-                tag("b", person.name), div(roles),
+                div(app.settings.office.name), tag("b", person.name), span(f"　{roles}"),
                 div(f"本次登录至 {stamp(session.expires_at, app.clock())}"),
                 cls="hy-who",
             ),

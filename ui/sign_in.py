@@ -15,9 +15,10 @@ from ui.words import t
 
 def sign_in(app: App) -> None:
     """The sign-in form; on success the page asked for follows."""
-    _, middle, _ = st.columns([1, 1.4, 1])
+    _, middle, _ = st.columns([1, 1.1, 1])
     with middle:
-        show(div(tag("b", "回音 Huiyin"), span(app.settings.office.name), cls="hy-head"))
+        show(div(tag("b", "回音"), span(f"{app.settings.office.name} · 听见、看见、答复"),
+                 cls="hy-gate"))  # fmt: skip
         if reason := sessions.why_ended():
             show(note("info", reason))
         with st.form("sign-in"):
@@ -48,7 +49,7 @@ def _try(app: App, name: str, password: str) -> None:
 def change_password(app: App, session: Session, *, forced: bool) -> None:
     """The form for a new password; `forced` when the present one is the one-time password."""
     if forced:
-        _, middle, _ = st.columns([1, 1.4, 1])
+        _, middle, _ = st.columns([1, 1.1, 1])
         with middle:
             show(div(tag("b", t("设置新密码")), span(session.person.name), cls="hy-head"))
             show(note("info", f"一次性密码只能用来换密码。新密码至少 {MIN_PASSWORD} 个字符。"))

@@ -36,6 +36,7 @@ THEME: dict[str, str] = {
     "sidebar.secondaryBackgroundColor": "#1c4269",
     "sidebar.textColor": "#e8eef6",
     "sidebar.borderColor": "#2a517a",
+    "sidebar.primaryColor": "#a9cbf5",
 }
 
 CSS = """
@@ -43,16 +44,22 @@ CSS = """
 [data-testid="stMainBlockContainer"]{padding:3.4rem 1.6rem 3rem;max-width:1280px}
 [data-testid="stHeader"]{background:transparent;height:2.6rem}
 [data-testid="stSidebar"]{min-width:200px;max-width:220px}
+[data-testid="stSidebarHeader"]{padding:.9rem 1rem .4rem;margin:0;height:auto}
+[data-testid="stSidebarHeader"]::before{content:"回音";color:#fff;font-size:1.35rem;font-weight:700;
+  letter-spacing:.2em}
+[data-testid="stSidebarNavLink"]{padding-top:.2rem;padding-bottom:.2rem}
+[data-testid="stSidebarNavLink"] span{font-size:1rem}
 [data-testid="stVerticalBlock"]{gap:.65rem}
+[data-testid="stForm"]{background:#fff}
 [data-testid="stText"]{white-space:pre-wrap;overflow-wrap:anywhere}
 h1,h2,h3{letter-spacing:0}
 .hy-head{display:flex;flex-wrap:wrap;align-items:baseline;gap:.3rem .9rem;
   border-bottom:2px solid #1b4f91;padding-bottom:.45rem;margin-bottom:.2rem}
 .hy-head b{font-size:1.35rem;font-weight:700;color:#12304f}
 .hy-head span{color:#64748b}
-.hy-brand{padding:.1rem 0 .7rem;border-bottom:1px solid #2a517a}
-.hy-brand b{display:block;font-size:1.3rem;letter-spacing:.15em;color:#fff}
-.hy-brand span{font-size:.82rem;color:#b7c7da}
+.hy-gate{padding:7vh 0 .6rem;text-align:center}
+.hy-gate b{display:block;font-size:2rem;letter-spacing:.3em;padding-left:.3em;color:#12304f}
+.hy-gate span{color:#64748b}
 .hy-who{font-size:.86rem;color:#dbe5f1;line-height:1.6}
 .hy-who b{color:#fff}
 .hy-row{display:flex;flex-wrap:wrap;gap:.3rem .55rem;align-items:center}

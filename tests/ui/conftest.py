@@ -77,7 +77,7 @@ def page_html(at: AppTest) -> str:
 
 @pytest.fixture(scope="session", autouse=True)
 def quick_hashes() -> Iterator[None]:
-    """Argon2id with its least cost: these tests sign in a hundred times; its strength is not ours."""
+    """Argon2id with its least cost: these tests sign in a hundred times."""
     patch = pytest.MonkeyPatch()
     patch.setattr(
         "huiyin.people.PasswordHasher",
@@ -89,7 +89,7 @@ def quick_hashes() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def evidence_by_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The desk of the console without the model: notices are found by words, as in a dry archive."""
+    """The desk without the model: notices are found by words alone."""
 
     def desk(app: App) -> Desk:
         return Desk(app.archive, clock=app.clock)

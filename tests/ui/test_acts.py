@@ -235,7 +235,7 @@ def test_system_shows_pending_and_failures(console: Console):
 
 def test_english_labels(console: Console):
     at = console.sign_in("lin")
-    at.button_group(key="huiyin.language").set_value(["English"])
+    at.button_group(key="huiyin.language").set_value("English")
     at.run()
     assert "Sign out" in labels(at)
 
