@@ -1,6 +1,5 @@
 # Two commands matter: `make demo` and `make test`. `make help` lists the rest.
 PY := .venv/bin/python
-SAMPLE ?= samples/yundu
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint types contracts bundle lock bench wheel clean
@@ -12,7 +11,7 @@ setup:  ## make .venv (TORCH_INDEX=URL: torch from there; WHEELS=DIR: install of
 	@deploy/setup.sh "$(TORCH_INDEX)" "$(WHEELS)"
 
 demo: setup  ## the whole path on an invented city (FRESH=1 starts over, SAMPLE=DIR another city)
-	@$(PY) -m huiyin demo --sample "$(SAMPLE)" $(if $(FRESH),--fresh)
+	@$(PY) -m huiyin demo $(if $(SAMPLE),--sample "$(SAMPLE)") $(if $(FRESH),--fresh)
 
 test: setup  ## every test, lint, types and contracts
 	@$(MAKE) --no-print-directory lint types contracts

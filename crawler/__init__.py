@@ -13,6 +13,7 @@ from crawler.privacy import Identity, mask, masked
 if TYPE_CHECKING:
     from crawler.crawl import ensure_sources, run_crawl
     from crawler.importers import FileReport, import_files
+    from crawler.rows import read_time, row_reader
 
 __all__ = [
     "AccountBook",
@@ -23,6 +24,8 @@ __all__ = [
     "load_accounts",
     "mask",
     "masked",
+    "read_time",
+    "row_reader",
     "run_crawl",
 ]
 
@@ -30,6 +33,8 @@ _LAZY = {
     "FileReport": "crawler.importers",
     "import_files": "crawler.importers",
     "ensure_sources": "crawler.crawl",
+    "read_time": "crawler.rows",
+    "row_reader": "crawler.rows",
     "run_crawl": "crawler.crawl",
 }
 

@@ -232,7 +232,7 @@ def _follow(app: App, supervisor: Supervisor, ports: Ports, stopped: Callable[[]
 
 def _look(app: App, ports: Ports) -> Seen:
     counts = app.archive.counts()
-    posts = counts.get("post", 0)
+    posts = counts.get("posts", 0)
     waiting = app.archive.pending_counts("")["analysis"]
     alerts = [one.record for one in app.archive.records(Alert, ALL)]
     delivered = sum(one.state in {AlertState.SENT, AlertState.ACKNOWLEDGED} for one in alerts)

@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Event
 from types import FrameType
 
-GRACE_SECONDS = 10.0
+GRACE_SECONDS = 5.0
 LONGEST_PAUSE = 30.0
 _PR_SET_PDEATHSIG = 1
 
@@ -68,15 +68,15 @@ class Supervisor:
         return happened
 
     def stop(self) -> None:
-        """Ask all to end (SIGTERM), the last started first; after ten seconds kill the rest."""
-        running = [one.process for one in reversed(self.programs) if one.process is not None]
-        for process in running:
+        """End all, the last started first, each after the one before (who serves ends last).
+
+        SIGTERM, and SIGKILL for the group of whoever has not ended when its time is up.
+        """
+        for process in [one.process for one in reversed(self.programs) if one.process is not None]:
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
-        deadline = self._monotonic() + GRACE_SECONDS
-        for process in running:
             try:
-                process.wait(max(0.0, deadline - self._monotonic()))
+                process.wait(GRACE_SECONDS)
             except subprocess.TimeoutExpired:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
