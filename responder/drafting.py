@@ -11,22 +11,20 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from huiyin.records import DraftSentence, Post
 from responder.evidence import ENOUGH, Found, coverage
-from responder.facts import SHANGHAI, Evidence, facts, support
-from responder.lexicon import RELATIVE_DAYS
+from responder.facts import Evidence, dated, facts, support
 from responder.review import MARK
 from responder.style import GRAVE, notes
-from responder.words import clauses, readable, sentences, squeeze
+from responder.words import clauses, plain, readable, sentences, squeeze
 
 LONGEST_ANSWER = 130
 """Characters of notice sentences in one draft: with the greeting it stays near one comment."""
 LONGEST_CONCERN = 22
 HOLDING = f"{MARK}由____在____前____，有结果后在这里告诉您。"
 _CONTACT = re.compile(r"\d{5,}|咨询|电话|客服|专线")
-_PART_OF_DAY = {"晚": "晚", "晨": "早晨", "早": "早上"}
 _FILLER = re.compile(
     r"^(?:请问|你好|您好|想问(?:一下|下)?|咨询(?:一下|下)?|麻烦问下|问一下|求助)[，,：:\s]*"
 )
@@ -86,12 +84,6 @@ def as_evidence(notice: Post) -> Evidence:
     return Evidence(notice.id, notice.text, notice.created_at, notice.author.name or "")
 
 
-def plain(text: str) -> str:
-    """A reply is plain text: no control characters, no mark-up brackets."""
-    kept = "".join(char for char in text if char == "\n" or char.isprintable())
-    return kept.replace("<", "＜").replace(">", "＞").strip()
-
-
 def _finished(lines: Sequence[DraftSentence], post: Post, intent: str) -> Written:
     text = "".join(line.text for line in lines)
     found = notes(text, intent=intent, question=f"{post.title or ''}{post.text}")
@@ -149,23 +141,11 @@ def _answer(post: Post, notice: Post) -> list[DraftSentence]:
             room -= size
     return [
         DraftSentence(
-            text=_dated(all_of_it[place], notice.created_at), sources=(notice.id,),
+            text=dated(all_of_it[place], notice.created_at), sources=(notice.id,),
             quote=all_of_it[place].strip(), supported=True,
         )
         for place in sorted(chosen)
     ]  # fmt: skip
-
-
-def _dated(sentence: str, published: datetime) -> str:
-    """今天 in a notice of yesterday is not today: relative days become dates."""
-
-    def date(match: re.Match[str]) -> str:
-        word = match[0]
-        day = published.astimezone(SHANGHAI) + timedelta(days=RELATIVE_DAYS[word])
-        return f"{day.month}月{day.day}日{_PART_OF_DAY.get(word[-1], '')}"
-
-    words = re.sub("|".join(RELATIVE_DAYS), date, plain(sentence))
-    return words if words.endswith(("。", "！", "？", "!", "?")) else words.rstrip("；;，,") + "。"
 
 
 def _quotes_citizen(sentence: str, citizen: str) -> str:

@@ -13,8 +13,11 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+import numpy as np
+
 from archive.base import Archive, Filters, Hit, SearchRequest
 from huiyin.records import Account, AuthorKind, Kind, Post, Scope
+from huiyin.vectors import unpack
 from responder.base import Embedder
 from responder.facts import number
 from responder.words import keywords, readable, squeeze
@@ -30,8 +33,20 @@ WEIGHT_NEAR = 0.05
 """Bonus of the answering account and its ancestors and siblings."""
 ENOUGH = 0.5
 """Fused score from which a notice is used in a draft."""
-FLOOR, CEILING = 0.35, 0.85
-"""Cosines of unrelated and of matching texts: mapped to 0..1 between them."""
+PAIRS = (
+    ("家里水龙头没水，什么时候能来", "因管道抢修，今日起停水，预计明早恢复供水"),
+    ("身份证丢了去哪里补办", "补领居民身份证请到户籍派出所或户政大厅办理"),
+    ("半夜工地施工吵得睡不着", "夜间噪声施工须有证明并提前公告，未公告可举报"),
+    ("公交车等了一个小时都不来", "因道路封闭，部分公交线路临时改道并取消站点"),
+    ("老板拖欠工资不给怎么办", "被欠薪的劳动者可向劳动保障监察支队投诉"),
+    ("孩子上小学需要准备什么材料", "小学新生报名请携带户口簿和房产证明"),
+    ("医院晚上有没有儿科门诊", "妇幼保健院开设夜间儿科门诊，节假日照常"),
+    ("小区门口垃圾堆成山没人清", "生活垃圾每日清运两次，大件垃圾预约收运"),
+)
+"""Questions and answers of our own by which a model's cosines are scaled: each model has its own
+
+level of cosine for texts that match and for texts that do not.
+"""
 
 _CN = "一二三四五六七八九十"
 _END = re.compile(
@@ -67,6 +82,7 @@ class Retriever:
     def __init__(self, archive: Archive, embedder: Embedder | None = None) -> None:
         self._archive = archive
         self._embedder = embedder
+        self._scale: tuple[float, float] | None = None
 
     def find(self, post: Post, account: str, now: datetime, *, limit: int = 5) -> list[Found]:
         """The notices that fit the post best, best first, at most `limit`."""
@@ -76,7 +92,7 @@ class Retriever:
         posts = {hit.post.id: hit.post for hit in (*lexical, *dense)}
         best = max((hit.score for hit in lexical), default=0.0)
         words = {hit.post.id: hit.score / best for hit in lexical} if best > 0 else {}
-        vectors = {hit.post.id: _stretch(hit.score) for hit in dense}
+        vectors = {hit.post.id: self._stretched(hit.score) for hit in dense}
         overlap = {key: coverage(question, notice.text) for key, notice in posts.items()}
         family = self._family(account)
         found = [
@@ -105,6 +121,19 @@ class Retriever:
         else:
             vector = self._embedder.embed([readable(question)])[0]
         return self._archive.similar(vector, model, ALL, filters=NOTICES, limit=CANDIDATES)
+
+    def _stretched(self, cosine: float) -> float:
+        """0 = as near as texts that do not match, 1 = as near as a question and its answer."""
+        if self._scale is None:
+            if self._embedder is None:
+                return 0.0
+            texts = [text for pair in PAIRS for text in pair]
+            matrix = unpack(self._embedder.embed(texts))
+            cosines = matrix[0::2] @ matrix[1::2].T
+            same = np.eye(len(PAIRS), dtype=bool)
+            self._scale = float(cosines[~same].mean()), float(cosines[same].mean())
+        low, high = self._scale
+        return min(1.0, max(0.0, (cosine - low) / max(high - low, 1e-6)))
 
     def _family(self, account: str) -> frozenset[str]:
         """The account, those above it, and those under the same parent."""
@@ -201,10 +230,6 @@ def _grams(text: str) -> frozenset[str]:
 
 def _jaccard(one: frozenset[str], other: frozenset[str]) -> float:
     return len(one & other) / max(1, len(one | other))
-
-
-def _stretch(cosine: float) -> float:
-    return min(1.0, max(0.0, (cosine - FLOOR) / (CEILING - FLOOR)))
 
 
 def _escaped(word: str) -> str:

@@ -17,7 +17,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from responder.lexicon import GENERAL_NAMES, RELATIVE_DAYS, SAME_UNIT, UNITS
-from responder.words import clauses, content_words, sentences, squeeze, tagged
+from responder.words import clauses, content_words, plain, sentences, squeeze, tagged
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 COVERAGE = 0.6
@@ -71,6 +71,7 @@ _TIME = re.compile(
 _NUMBER = re.compile(
     rf"(\d+(?:,\d{{3}})*(?:\.\d+)?|[{_CN}]*[{_CN}])([万亿]?)(?:多|余|几|来)?(?:个(?=工作日|小时|月))?({_UNIT})?"
 )
+_PART_OF_DAY = {"晚": "晚", "晨": "早晨", "早": "早上"}
 _RELATIVE_DAY = re.compile("|".join(RELATIVE_DAYS))
 _WEEKDAY = re.compile(r"(?:每|本|这|下|上)?(?:周|星期|礼拜)([一二三四五六日天末])")
 _HALF = re.compile(r"半(年|天|个月|小时|个小时)")
@@ -99,12 +100,27 @@ _NOT = re.compile(
 _QUOTED = re.compile(r"“[^”]*”")
 
 
+def dated(sentence: str, published: datetime) -> str:
+    """A notice's sentence as it may be said later: 今天 and the like become dates.
+
+    今天 in a notice of yesterday is not today. The rest stays word for word.
+    """
+
+    def date(match: re.Match[str]) -> str:
+        word = match[0]
+        day = published.astimezone(SHANGHAI) + timedelta(days=RELATIVE_DAYS[word])
+        return f"{day.month}月{day.day}日{_PART_OF_DAY.get(word[-1], '')}"
+
+    words = _RELATIVE_DAY.sub(date, plain(sentence))
+    return words if words.endswith(tuple("。！？!?")) else words.rstrip("；;，,") + "。"
+
+
 @lru_cache(maxsize=8192)
 def facts(text: str, at: datetime) -> frozenset[Fact]:
     """All checkable facts of a text; `at` is the moment that 今天 and the like refer to."""
-    plain = unicodedata.normalize("NFKC", text).replace(" ", "")
+    whole = unicodedata.normalize("NFKC", text).replace(" ", "")
     found: list[Fact] = []
-    rest = plain
+    rest = whole
     rest = _take(_IDIOM, rest, lambda match: None)
     rest = _take(_FRACTION, rest, lambda match: found.extend(_fraction(match)))
     rest = _take(_RELATIVE_DAY, rest, lambda match: found.extend(_relative(match, at)), keep=True)
@@ -115,7 +131,7 @@ def facts(text: str, at: datetime) -> frozenset[Fact]:
         _HALF, rest, lambda match: found.append(Fact("数", f"0.5{_unit(match[1])}", match[0]))
     )
     _take(_NUMBER, rest, lambda match: found.extend(_number(match)))
-    found.extend(Fact(NAME, name, name) for name in _names(plain))
+    found.extend(Fact(NAME, name, name) for name in _names(whole))
     return frozenset(found)
 
 
@@ -137,6 +153,10 @@ def support(
 
     `citizen`: the text that is answered; its words between “ ” may be repeated as they stand.
     """
+    for one in evidence:
+        for quote in sentences(one.text):
+            if squeeze(dated(quote, one.at)) == squeeze(sentence):
+                return Support(True, (one.source,), quote.strip())
     sources: list[str] = []
     quotes: list[str] = []
     missing: list[str] = []
@@ -179,10 +199,10 @@ def _facts_in(wanted: frozenset[Fact], quote: str, one: Evidence) -> bool:
     own_day = {("日期", f"{published.month}-{published.day}")}
     if not values <= own_day | _values(quote, one.at):
         return False
-    plain = squeeze(quote)
+    squeezed = squeeze(quote)
     others = {fact.value for fact in facts(quote, one.at) if fact.kind == NAME}
     # A notice often names the place once, in the sentence before.
-    near = plain + squeeze(one.author) + ("" if others else squeeze(one.text))
+    near = squeezed + squeeze(one.author) + ("" if others else squeeze(one.text))
     if not all(name in near for name in names):
         return False
     if names and values and len(others) > 1:
@@ -199,10 +219,10 @@ def _values(text: str, at: datetime) -> set[tuple[str, str]]:
 
 def _said_by(clause: str, claimed: frozenset[str], quote: str) -> bool:
     """True when the quote has the claim's words, most content words, and the same yes or no."""
-    plain, words = squeeze(quote), content_words(clause)
-    if not all(word in plain for word in claimed):
+    squeezed, words = squeeze(quote), content_words(clause)
+    if not all(word in squeezed for word in claimed):
         return False
-    hit = [word for word in words if squeeze(word) in plain or _is_fact_word(word)]
+    hit = [word for word in words if squeeze(word) in squeezed or _is_fact_word(word)]
     if len(hit) < COVERAGE * len(words):
         return False
     best = max(clauses(quote), key=lambda part: _overlap(words, part), default="")
@@ -222,8 +242,8 @@ def _unheld(wanted: frozenset[Fact], evidence: Sequence[Evidence]) -> list[Fact]
 
 
 def _overlap(words: Sequence[str], part: str) -> int:
-    plain = squeeze(part)
-    return sum(len(word) for word in words if squeeze(word) in plain)
+    squeezed = squeeze(part)
+    return sum(len(word) for word in words if squeeze(word) in squeezed)
 
 
 def _is_fact_word(word: str) -> bool:

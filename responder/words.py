@@ -10,7 +10,7 @@ from functools import lru_cache
 from responder.lexicon import COMMON
 
 _SENTENCE = re.compile(r"[^。！？!?\n]*[。！？!?\n]+[”』」）]*\s*|[^。！？!?\n]+$")
-_CLAUSE = re.compile(r"[，,；;：:。！？!?\n]+")
+_CLAUSE = re.compile(r"(?:[，,；;。！？!?\n]|(?<!\d)[:：]|[:：](?!\d))+")
 _NOISE = re.compile(r"https?://\S+|@[\w\-·]+|【|】|#|\[[^\]]{1,8}\]")
 _HAN_OR_WORD = re.compile(r"[\u4e00-\u9fffA-Za-z0-9]")
 
@@ -29,6 +29,12 @@ def squeeze(text: str) -> str:
     """For comparing words: compatibility forms unified, white space and quotes gone."""
     unified = unicodedata.normalize("NFKC", text)
     return re.sub(r"[\s“”\"'‘’「」『』]", "", unified)
+
+
+def plain(text: str) -> str:
+    """A reply is plain text: no control characters, no mark-up brackets."""
+    kept = "".join(char for char in text if char == "\n" or char.isprintable())
+    return kept.replace("<", "＜").replace(">", "＞").strip()
 
 
 def readable(text: str) -> str:
