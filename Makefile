@@ -36,6 +36,7 @@ bench: setup  ## all benchmarks; results under benchmarks/results/
 	@for b in archive importing understanding incidents; do $(PY) benchmarks/$$b.py || exit 1; done
 
 wheel: setup  ## build the wheel into dist/
+	@rm -rf build/lib build/bdist.*
 	@$(PY) -m pip wheel -q --no-deps --no-build-isolation -w dist .
 
 clean:  ## remove what was built (not var/, where the archive lies)
