@@ -93,25 +93,21 @@ def timeline(
     if not data.starts:
         return
     figure = go.Figure()
-    middle = [local(start + data.step / 2).replace(tzinfo=None) for start in data.starts]
-    labels = [local(start).strftime("%m-%d %H:%M") for start in data.starts]
-    figure.add_bar(
-        x=middle, y=list(data.counts), width=data.step.total_seconds() * 1000 * 0.92,
-        marker={"color": "#7ea5d6"}, name="帖子", customdata=labels,
-        hovertemplate="%{customdata} 起：%{y} 条<extra></extra>",
-    )  # fmt: skip
-    last = data.starts[-1] + data.step
-    _hatch(figure, touching(gaps, data.starts[0], last))
+    _hatch(figure, touching(gaps, data.starts[0], data.starts[-1] + data.step))
+    _bars(figure, data)
     _lines(figure, marks)
+    most = max(data.counts, default=1)
     figure.update_layout(
-        height=height, margin={"l": 6, "r": 6, "t": 46 if marks else 10, "b": 6},
+        height=height, margin={"l": 6, "r": 6, "t": 62 if marks else 10, "b": 6},
         paper_bgcolor="#ffffff", plot_bgcolor="#ffffff", showlegend=False, dragmode=False,
-        font={"family": FONT, "size": 12, "color": INK}, bargap=0.08,
-        yaxis={"rangemode": "tozero", "gridcolor": "#e6ebf2", "fixedrange": True,
-               "automargin": True, "tickformat": "d", "nticks": 5},
-        yaxis2={"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True},
+        barmode="overlay", font={"family": FONT, "size": 12, "color": INK},
+        # The hatching lies on the lower axis, so the counts are drawn over it.
+        yaxis={"range": [0, 1], "visible": False, "fixedrange": True},
+        yaxis2={"overlaying": "y", "side": "left", "rangemode": "tozero", "fixedrange": True,
+                "gridcolor": "#e6ebf2", "automargin": True, "tickformat": "d",
+                "tick0": 0, "dtick": max(1, -(-most // 4))},
         xaxis={"fixedrange": True, "automargin": True, "tickformat": "%H:%M\n%m-%d",
-               "linecolor": GREY, "nticks": 7},
+               "linecolor": GREY, "nticks": 6},
     )  # fmt: skip
     st.plotly_chart(
         figure, key=key, theme=None, width="stretch",
@@ -119,13 +115,23 @@ def timeline(
     )  # fmt: skip
 
 
+def _bars(figure: go.Figure, data: Curve) -> None:
+    labels = [local(start).strftime("%m-%d %H:%M") for start in data.starts]
+    figure.add_bar(
+        x=[local(start + data.step / 2).replace(tzinfo=None) for start in data.starts],
+        y=list(data.counts), width=data.step.total_seconds() * 1000 * 0.92, yaxis="y2",
+        marker={"color": "#5b8cc9"}, customdata=labels,
+        hovertemplate="%{customdata} 起：%{y} 条<extra></extra>",
+    )  # fmt: skip
+
+
 def _hatch(figure: go.Figure, parts: Sequence[tuple[datetime, datetime]]) -> None:
     for start, end in parts:
         figure.add_bar(
-            x=[local(start + (end - start) / 2).replace(tzinfo=None)], y=[1], yaxis="y2",
+            x=[local(start + (end - start) / 2).replace(tzinfo=None)], y=[1],
             width=(end - start).total_seconds() * 1000,
             marker={"color": "rgba(253,248,228,0.6)", "line": {"width": 0},
-                    "pattern": {"shape": "/", "fgcolor": "#ca9a04", "size": 7, "solidity": 0.18}},
+                    "pattern": {"shape": "/", "fgcolor": "#ca9a04", "size": 9, "solidity": 0.1}},
             hovertemplate="这段时间没有读到来源，不等于没有内容<extra></extra>",
         )  # fmt: skip
 
@@ -134,11 +140,11 @@ def _lines(figure: go.Figure, marks: Sequence[Mark]) -> None:
     for position, mark in enumerate(sorted(marks, key=lambda one: one.at)):
         at = local(mark.at).replace(tzinfo=None)
         figure.add_shape(
-            type="line", x0=at, x1=at, y0=0, y1=1, yref="paper",
+            type="line", x0=at, x1=at, y0=0, y1=1, yref="paper", layer="above",
             line={"color": mark.colour, "width": 1.6, "dash": "dot"},
         )  # fmt: skip
         figure.add_annotation(
-            x=at, y=1.0, yref="paper", yshift=8 + 15 * (position % 2), showarrow=False,
+            x=at, y=1.0, yref="paper", yshift=9 + 16 * (position % 3), showarrow=False,
             text=f"{mark.name} {local(mark.at).strftime('%H:%M')}", xanchor="left",
             font={"color": mark.colour, "size": 11},
         )  # fmt: skip

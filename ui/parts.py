@@ -9,7 +9,7 @@ from archive.base import Hit
 from huiyin.records import Act, Analysis, AuthorKind, Level, Post
 from ui import words
 from ui.markup import Child, Markup, div, join, link, marked, show, span, tag
-from ui.when import ago, span_words, stamp, when
+from ui.when import span_words, stamp, when
 from ui.words import name_of, t
 
 LEVELS = tuple(Level)
@@ -191,8 +191,8 @@ def acts_list(acts: Sequence[Act], names: Mapping[str, str], now: datetime) -> M
         why = name_of(words.WHY, act.why)
         gap = "" if not why or act.what in ("state", "duplicate", "hand-over") else "："
         text = f"{who} {name_of(words.ACT, act.what)}{gap}{why}"
-        lines.append(tag("li", span(stamp(act.at, now), cls="hy-muted"), " ", text))
-    return tag("ul", lines, cls="hy-steps")
+        lines.append(div(span(stamp(act.at, now), cls="hy-muted"), " ", text, cls="hy-step"))
+    return join(lines)
 
 
 def flashed(message: tuple[str, str] | None) -> None:
@@ -201,11 +201,6 @@ def flashed(message: tuple[str, str] | None) -> None:
         show(note(message[0], message[1]))
 
 
-def fresh(at: datetime, now: datetime) -> Markup:
-    """When something was last known."""
-    return span(f"{stamp(at, now)}，{ago(at, now)}", cls="hy-muted")
-
-
-def lines(items: Iterable[Child]) -> Markup:
-    """Items under each other."""
-    return join([div(item) for item in items])
+def cards(items: Iterable[Child]) -> Markup:
+    """Cards under each other."""
+    return div(items, cls="hy-list")

@@ -16,7 +16,7 @@ from archive.base import Stored
 from huiyin.records import Case, Draft, DraftSentence, DraftState, Post, Role
 from ui import lookup, words
 from ui.markup import Child, Markup, div, link, marked, show, span, tag
-from ui.parts import acts_list, badge, heading, note, post_card, row
+from ui.parts import acts_list, badge, cards, heading, note, post_card, row
 from ui.session import Visit, act
 from ui.when import due, stamp, when
 from ui.words import name_of, t
@@ -55,8 +55,7 @@ def evidence(visit: Visit, draft: Draft) -> None:
     found = lookup.posts_by_id(visit, [one for s in draft.sentences for one in s.sources])
     if not draft.sentences:
         show(div("这份草稿还没有逐句依据。", cls="hy-muted"))
-    cards = [_sentence(n, one, found, visit.now) for n, one in enumerate(draft.sentences, 1)]
-    show(cards)
+    show(cards(_sentence(n, one, found, visit.now) for n, one in enumerate(draft.sentences, 1)))
 
 
 def _sentence(

@@ -43,6 +43,8 @@ def console_command(settings: Settings, port: int) -> list[str]:
         "server.address": host,
         "server.port": str(port),
         "browser.serverAddress": host,
+        # A phone that slept keeps its place; the sign-in itself ends by `session_hours`.
+        "server.disconnectedSessionTTL": str(int(settings.console.session_hours * 3600)),
         **OPTIONS,
         **{f"theme.{name}": value for name, value in THEME.items()},
     }

@@ -44,7 +44,7 @@ CSS = """
 [data-testid="stMainBlockContainer"]{padding:3.4rem 1.6rem 3rem;max-width:1280px}
 [data-testid="stHeader"]{background:transparent;height:2.6rem}
 [data-testid="stSidebar"]{min-width:200px;max-width:220px}
-[data-testid="stSidebarHeader"]{padding:.9rem 1rem .4rem;margin:0;height:auto}
+[data-testid="stSidebarHeader"]{padding:.9rem .4rem .4rem;margin:0;height:auto}
 [data-testid="stSidebarHeader"]::before{content:"回音";color:#fff;font-size:1.35rem;font-weight:700;
   letter-spacing:.2em}
 [data-testid="stSidebarNavLink"]{padding-top:.2rem;padding-bottom:.2rem}
@@ -106,7 +106,7 @@ mark.hy-open{background:#fde2e0;color:#b3261e;font-weight:700;padding:0 .15rem}
 .hy-h{font-weight:700;color:#12304f;border-left:4px solid #1b4f91;padding-left:.5rem;
   margin-top:.5rem;line-height:1.35}
 .hy-spark{display:flex;align-items:flex-end;gap:1px;height:34px;border-bottom:1px solid #94a3b8}
-.hy-spark i{flex:1 1 0;min-width:1px;background:#7ea5d6;display:block}
+.hy-spark i{flex:1 1 0;min-width:1px;max-width:22px;background:#7ea5d6;display:block}
 .hy-spark i.now{background:#b3261e}
 .hy-spark i.gap{background:repeating-linear-gradient(45deg,#f1d9a5,#f1d9a5 2px,#fff 2px,#fff 5px);
   height:100%!important}
@@ -119,8 +119,8 @@ mark.hy-open{background:#fde2e0;color:#b3261e;font-weight:700;padding:0 .15rem}
 .hy-table th{background:#e9eef5;text-align:left;font-weight:600;color:#334155}
 .hy-table th,.hy-table td{border:1px solid #d5dce6;padding:.32rem .55rem;vertical-align:top;
   overflow-wrap:anywhere}
-.hy-steps{list-style:none;margin:0;padding:0;font-size:.9rem}
-.hy-steps li{border-left:2px solid #b6cdea;margin:0 0 0 .3rem;padding:.12rem 0 .12rem .7rem}
+.hy-step{border-left:2px solid #b6cdea;padding:.1rem 0 .1rem .7rem;font-size:.9rem}
+.hy-list{display:flex;flex-direction:column;gap:.55rem}
 .hy-num{display:inline-block;min-width:1.35rem;text-align:center;border-radius:3px;
   background:#1b4f91;color:#fff;font-size:.8rem;margin-right:.35rem}
 .hy-line{line-height:1.85;padding:.15rem 0;border-bottom:1px dotted #d5dce6}

@@ -216,6 +216,7 @@ class ConsoleDriver:
         self.page.get_by_test_id("stStatusWidget").wait_for(state="detached")
         app = self.page.locator("[data-testid='stApp'][data-test-script-state='running']")
         expect(app).to_have_count(0, timeout=WAIT)
+        expect(self.page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=WAIT)
         stale = self.page.locator("[data-stale='true']")
         expect(stale).to_have_count(0, timeout=WAIT)
 

@@ -9,7 +9,7 @@ from huiyin.errors import NotFound
 from huiyin.records import Case, CaseState, Draft, DraftState, Post, Role
 from ui import lookup, words
 from ui.markup import Markup, div, show, span, tag
-from ui.parts import acts_list, badge, empty, head, heading, note, post_card, row
+from ui.parts import acts_list, badge, cards, empty, head, heading, note, post_card, row
 from ui.reply import draft_card
 from ui.session import Visit, act
 from ui.shell import page_file, room
@@ -164,7 +164,7 @@ def _conversation(visit: Visit, case: Case) -> None:
     ]
     if thread:
         heading(f"同一话题下的 {len(thread)} 条")
-        show([post_card(one, visit.now, with_analysis=False) for one in thread])
+        show(cards([post_card(one, visit.now, with_analysis=False) for one in thread]))
 
 
 def _answer(visit: Visit, case: Case, stored: Stored[Draft] | None, names: dict[str, str]) -> None:

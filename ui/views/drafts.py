@@ -9,7 +9,7 @@ from huiyin.errors import InputError
 from huiyin.records import Case, Draft, DraftState, Kind, Post, Role
 from ui import lookup, reply
 from ui.markup import div, show, tag
-from ui.parts import empty, head, heading, note, post_card, row
+from ui.parts import cards, empty, head, heading, note, post_card, row
 from ui.session import Visit, act
 from ui.shell import page_file, room
 from ui.when import stamp
@@ -154,7 +154,7 @@ def _editor(visit: Visit, stored: Stored[Draft]) -> None:
     more = [post for post_id, post in offered.items() if post_id not in cited]
     if more:
         heading("还可以引用的官方发布")
-        show([post_card(post, visit.now, with_analysis=False) for post in more])
+        show(cards([post_card(post, visit.now, with_analysis=False) for post in more]))
     unsupported = reply.open_facts(draft)
     if unsupported:
         show(note("warn", f"还有 {unsupported} 处【待核实】：可以提交请人看，但核实之前不能通过。"))

@@ -14,6 +14,7 @@ from ui.parts import (
     LEVELS,
     acts_list,
     badge,
+    cards,
     empty,
     head,
     heading,
@@ -224,7 +225,7 @@ def _posts(visit: Visit, incident: Incident) -> None:
     key_posts = [found[one] for one in incident.key_posts if one in found]
     if key_posts:
         heading("关键帖子")
-        show([post_card(post, visit.now, number=n) for n, post in enumerate(key_posts, 1)])
+        show(cards([post_card(post, visit.now, number=n) for n, post in enumerate(key_posts, 1)]))
     heading("全部帖子（新的在前）")
     turned = lookup.cursors("incident-posts", incident.id)
     result = visit.app.archive.search(
@@ -232,7 +233,7 @@ def _posts(visit: Visit, incident: Incident) -> None:
                       after=turned[-1] if turned else None), visit.scope,
     )  # fmt: skip
     posts: list[Post] = [hit.post for hit in result.hits]
-    show([post_card(post, visit.now) for post in posts])
+    show(cards([post_card(post, visit.now) for post in posts]))
     if not posts:
         show(div("没有您可见的帖子。", cls="hy-muted"))
     if turned or result.next_cursor:

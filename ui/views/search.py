@@ -13,7 +13,7 @@ from huiyin.errors import QueryError
 from huiyin.records import AuthorKind, Kind
 from ui import charts, lookup, words
 from ui.markup import div, show, span, tag
-from ui.parts import bars, empty, head, heading, note, post_card, row
+from ui.parts import bars, cards, empty, head, heading, note, post_card, row
 from ui.session import Visit
 from ui.shell import room
 from ui.when import SHANGHAI
@@ -24,7 +24,9 @@ NAMES: Mapping[str, dict[str, str]] = {
     "platform": words.PLATFORM, "kind": words.KIND, "author_kind": words.AUTHOR,
     "sentiment": words.SENTIMENT, "emotion": words.EMOTION,
 }  # fmt: skip
-STEPS = {"hour": "时", "day": "日", "week": "周", "month": "月"}
+FEW_DAYS, MANY_DAYS = 4, 200
+AUTO = "auto"
+STEPS = {AUTO: "自动", "hour": "时", "day": "日", "week": "周", "month": "月"}
 HELP = (
     "默认找正文：停水 停电（两个词都要有）；\"自来水管\"（原样短语）；停水 AND NOT 通知；"
     "sentiment:negative；intent:投诉；category:城乡建设；created_at:[2026-11-01 TO 2026-11-22]；"
@@ -35,11 +37,11 @@ HELP = (
 def render(visit: Visit) -> None:
     """Ask, then show what was found and how it spreads."""
     head("检索", "查全部存档：词、短语、AND OR NOT、字段、时间；只看得到您负责的账号")
-    request, page_of = _ask()
+    asked, page_of = _ask()
     turned = lookup.cursors("search-pages", page_of)
     request = SearchRequest(
-        request.query, request.filters, request.newest_first, lookup.PAGE,
-        turned[-1] if turned else None, SHOWN_FACETS, request.timeline,
+        asked.query, asked.filters, asked.newest_first, lookup.PAGE,
+        turned[-1] if turned else None, SHOWN_FACETS, asked.timeline or "day",
     )  # fmt: skip
     try:
         result = visit.app.archive.search(request, visit.scope)
@@ -49,7 +51,20 @@ def render(visit: Visit) -> None:
     if not result.total:
         _nothing(visit, request)
         return
-    _found(visit, result, page_of, len(turned))
+    over_time = result.timeline if asked.timeline else _fitting(visit, request, result)
+    _found(visit, result, over_time, page_of, len(turned))
+
+
+def _fitting(
+    visit: Visit, request: SearchRequest, result: SearchResult
+) -> tuple[tuple[datetime, int], ...]:
+    """The days, or hours when there are few of them, months when there are many."""
+    days = len(result.timeline)
+    if FEW_DAYS < days <= MANY_DAYS:
+        return result.timeline
+    step = "hour" if days <= FEW_DAYS else "month"
+    again = SearchRequest(request.query, request.filters, limit=1, timeline=step)
+    return visit.app.archive.search(again, visit.scope).timeline
 
 
 def _ask() -> tuple[SearchRequest, str]:
@@ -60,7 +75,7 @@ def _ask() -> tuple[SearchRequest, str]:
         with st.expander(t("更多条件")):
             filters, newest, step = _more()
         show(div(HELP, cls="hy-muted"))
-    request = SearchRequest(query.strip(), filters, newest, timeline=step)
+    request = SearchRequest(query.strip(), filters, newest, timeline=None if step == AUTO else step)
     return request, repr((request.query, filters, newest))
 
 
@@ -72,7 +87,7 @@ def _more() -> tuple[Filters, bool, str]:
     order = three.selectbox(
         t("排序"), list(orders), key="search-order", format_func=orders.__getitem__
     )
-    step = four.selectbox(t("时间粒度"), list(STEPS), index=1, key="search-step",
+    step = four.selectbox(t("时间粒度"), list(STEPS), key="search-step",
                           format_func=lambda value: t(STEPS[value]))  # fmt: skip
     one, two, three, four = st.columns(4)
     kinds = one.multiselect(t("类型"), list(words.KIND), key="search-kinds",
@@ -134,16 +149,19 @@ def _nothing(visit: Visit, request: SearchRequest) -> None:
         show(note("warn", "在您查的时间里，有来源没有读到：见“来源”页。没找到不等于没有人说。"))
 
 
-def _found(visit: Visit, result: SearchResult, page_of: str, turned: int) -> None:
+def _found(
+    visit: Visit, result: SearchResult, over_time: tuple[tuple[datetime, int], ...],
+    page_of: str, turned: int,
+) -> None:  # fmt: skip
     gaps = lookup.gaps_of(lookup.sources(visit))
     show(row(tag("b", f"共 {result.total:,} 条"), span(f"第 {turned + 1} 页", cls="hy-muted")))
-    if len(result.timeline) > 1:
-        charts.timeline(charts.bucketed(result.timeline), gaps=gaps, height=170, key="search-time")
-        if charts.touching(gaps, result.timeline[0][0], visit.now):
+    if len(over_time) > 1:
+        charts.timeline(charts.bucketed(over_time), gaps=gaps, height=170, key="search-time")
+        if charts.touching(gaps, over_time[0][0], visit.now):
             show(div("斜线部分：有来源在这段时间没有读到，不等于没有人说。", cls="hy-muted"))
     left, right = st.columns([5, 2])
     with left:
-        show([post_card(hit.post, visit.now, hit=hit) for hit in result.hits])
+        show(cards([post_card(hit.post, visit.now, hit=hit) for hit in result.hits]))
         if turned or result.next_cursor:
             lookup.pager("search-pages", result.next_cursor, page_of)
     with right:

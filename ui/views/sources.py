@@ -5,7 +5,7 @@ from __future__ import annotations
 from huiyin.records import Gap, Source
 from ui import lookup, words
 from ui.markup import Markup, div, show, span, tag
-from ui.parts import badge, empty, head, note, row, stats
+from ui.parts import badge, cards, empty, head, note, row, stats
 from ui.session import Visit
 from ui.shell import room
 from ui.when import ago, span_words, stamp, when
@@ -32,8 +32,8 @@ def render(visit: Visit) -> None:
     show(stats([(str(len(found)), "来源"), (str(ok), "正常"), (str(len(found) - ok), "不正常"),
                 (str(open_gaps), "此刻没看到的")]))  # fmt: skip
     names = lookup.account_names(visit)
-    for source in sorted(found, key=lambda one: (one.state == "ok", one.id)):
-        show(_card(visit, source, names))
+    worst_first = sorted(found, key=lambda one: (one.state == "ok", one.id))
+    show(cards(_card(visit, source, names) for source in worst_first))
 
 
 def _card(visit: Visit, source: Source, names: dict[str, str]) -> Markup:
