@@ -98,7 +98,7 @@ def timeline(
     _lines(figure, marks)
     most = max(data.counts, default=1)
     figure.update_layout(
-        height=height, margin={"l": 6, "r": 6, "t": 62 if marks else 10, "b": 6},
+        height=height, margin={"l": 6, "r": 6, "t": 68 if marks else 10, "b": 6},
         paper_bgcolor="#ffffff", plot_bgcolor="#ffffff", showlegend=False, dragmode=False,
         barmode="overlay", font={"family": FONT, "size": 12, "color": INK},
         # The hatching lies on the lower axis, so the counts are drawn over it.
@@ -144,9 +144,9 @@ def _lines(figure: go.Figure, marks: Sequence[Mark]) -> None:
             line={"color": mark.colour, "width": 1.6, "dash": "dot"},
         )  # fmt: skip
         figure.add_annotation(
-            x=at, y=1.0, yref="paper", yshift=9 + 16 * (position % 3), showarrow=False,
+            x=at, y=1.0, yref="paper", yshift=12 + 16 * (position % 3), showarrow=False,
             text=f"{mark.name} {local(mark.at).strftime('%H:%M')}", xanchor="left",
-            font={"color": mark.colour, "size": 11},
+            font={"color": mark.colour, "size": 11}, bgcolor="rgba(255,255,255,0.85)",
         )  # fmt: skip
 
 

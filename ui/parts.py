@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
@@ -183,12 +184,19 @@ def post_link(post: Post | None, number: int) -> Markup:
     return link(f"[{number}]", post.url, post.platform)
 
 
+def person_name(person: str, names: Mapping[str, str]) -> str:
+    """A colleague's name; 系统 for a process of ours."""
+    return "系统" if person.startswith("system:") else names.get(person, person)
+
+
 def acts_list(acts: Sequence[Act], names: Mapping[str, str], now: datetime) -> Markup:
     """Who did what, when and why, oldest first."""
     lines = []
     for act in acts:
-        who = "系统" if act.actor.startswith("system:") else names.get(act.actor, act.actor)
+        who = person_name(act.actor, names)
         why = name_of(words.WHY, act.why)
+        if act.what == "create":  # says who asked, by id
+            why = re.sub(r"[\w:]+", lambda found: person_name(found[0], names), why)
         gap = "" if not why or act.what in ("state", "duplicate", "hand-over") else "："
         text = f"{who} {name_of(words.ACT, act.what)}{gap}{why}"
         lines.append(div(span(stamp(act.at, now), cls="hy-muted"), " ", text, cls="hy-step"))

@@ -16,7 +16,7 @@ from archive.base import Stored
 from huiyin.records import Case, Draft, DraftSentence, DraftState, Post, Role
 from ui import lookup, words
 from ui.markup import Child, Markup, div, link, marked, show, span, tag
-from ui.parts import acts_list, badge, cards, heading, note, post_card, row
+from ui.parts import acts_list, badge, cards, heading, note, person_name, post_card, row
 from ui.session import Visit, act
 from ui.when import due, stamp, when
 from ui.words import name_of, t
@@ -73,6 +73,8 @@ def _sentence(
                 link("原文", post.url, post.platform))
         )  # fmt: skip
     mark = None if sentence.supported else badge("没有依据，须核实", "red")
+    if sentence.supported and not sentence.sources:
+        sources.append(div("没有事实，不需要出处", cls="hy-muted"))
     return div(
         div(span(str(number), cls="hy-num"), with_open_facts(sentence.text), " ", mark),
         div(sentence.quote, cls="hy-quote") if sentence.quote else None,
@@ -113,7 +115,7 @@ def history(visit: Visit, draft: Draft) -> None:
     names = lookup.staff_names(visit)
     who = [
         f"最后修改：{_name(draft.written_by, names)}",
-        f"提交：{_name(draft.submitted_by, names)}",
+        f"负责提交：{_name(draft.submitted_by, names)}",
         f"审核：{_name(draft.reviewed_by, names)}",
     ]
     show(div(row(*[span(one, cls="hy-small") for one in who]),
@@ -121,9 +123,7 @@ def history(visit: Visit, draft: Draft) -> None:
 
 
 def _name(person: str | None, names: Mapping[str, str]) -> str:
-    if not person:
-        return "—"
-    return "系统" if person.startswith("system:") else names.get(person, person)
+    return person_name(person, names) if person else "—"
 
 
 def approved_box(visit: Visit, stored: Stored[Draft]) -> None:

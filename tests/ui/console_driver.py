@@ -12,13 +12,21 @@ from pathlib import Path
 from urllib.parse import quote
 from urllib.request import urlopen
 
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    Dialog,
+    Locator,
+    Page,
+    ViewportSize,
+    expect,
+    sync_playwright,
+)
 
 from huiyin.settings import Settings
 from ui.run import console_command, console_environment, console_url
 
-DESKTOP = {"width": 1280, "height": 860}
-PHONE = {"width": 390, "height": 844}
+DESKTOP: ViewportSize = {"width": 1280, "height": 860}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 WAIT = 60_000
 """Milliseconds a page may take on a busy machine."""
 
@@ -84,7 +92,7 @@ class ConsoleDriver:
         self.screenshots = screenshots
         context = browser.new_context(
             viewport=PHONE if phone else DESKTOP, locale="zh-CN", timezone_id="Asia/Shanghai"
-        )  # type: ignore[arg-type]
+        )
         self.page: Page = context.new_page()
         self.page.set_default_timeout(WAIT)
         self.requests: list[str] = []
@@ -92,7 +100,7 @@ class ConsoleDriver:
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.on("dialog", self._dialog)
 
-    def _dialog(self, dialog) -> None:  # type: ignore[no-untyped-def]
+    def _dialog(self, dialog: Dialog) -> None:
         self.dialogs.append(dialog.message)
         dialog.dismiss()
 

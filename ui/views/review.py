@@ -111,7 +111,7 @@ def _verdict(stored: Stored[Draft], *, may_approve: bool) -> None:
 
     if may_approve:
         st.button(t("通过"), key="approve", type="primary", width="stretch", on_click=act,
-                  args=(approve, "已通过。现在可以复制原文，用官方账号发出"))  # fmt: skip
+                  args=(approve, "已通过。负责发布的同事现在可以取出原文"))  # fmt: skip
     with st.form("return", border=False):
         st.text_input(t("退回原因"), key=key, placeholder="写明要改哪里，拟稿员会看到")
         st.form_submit_button(t("退回"), width="stretch", on_click=act,
