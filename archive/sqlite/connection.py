@@ -35,7 +35,7 @@ _PRAGMAS = (
     "PRAGMA mmap_size = 268435456",
     "PRAGMA wal_autocheckpoint = 2000",  # pages of 4 KiB
     "PRAGMA journal_size_limit = 67108864",
-    "PRAGMA secure_delete = FAST",
+    "PRAGMA secure_delete = ON",  # freed pages are zeroed; no measurable cost on an import
 )
 
 

@@ -143,7 +143,6 @@ def erase(connection: sqlite3.Connection, n: int, at: datetime) -> bool:
     old = load(connection, n)
     if old.deleted_at is not None:
         return False
-    connection.execute("PRAGMA secure_delete = ON")
     unindex(connection, n, old)
     connection.execute(
         """UPDATE posts SET deleted_at = ?, text_sha = ?, model = NULL, analysed_sha = NULL,
@@ -157,5 +156,4 @@ def erase(connection: sqlite3.Connection, n: int, at: datetime) -> bool:
     )
     connection.execute("DELETE FROM vectors WHERE n = ?", (n,))
     connection.execute("DELETE FROM failures WHERE post_id = ?", (old.id,))
-    connection.execute("PRAGMA secure_delete = FAST")
     return True

@@ -1,0 +1,70 @@
+"""One definition of "the text contains these words" for index, query and highlights."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from archive.tokens import fold, index_tokens, query_tokens, spans
+
+TEXT = st.text(st.sampled_from("郑州暴雨ab1Ａ，。 _é😷カ"), max_size=14)
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("郑州暴雨", "郑州 州暴 暴雨 雨"), ("雨", "雨"), ("郑州，雨", "郑州 州 雨"),
+        ("iPhone15手机", "iphone15 手机 机"), ("ＡＢ c_d", "ab c d"), ("！？…", ""), ("", ""),
+        ("5号线", "5 号线 线"), ("😷好", "😷好 好"),
+    ],
+)  # fmt: skip
+def test_cutting(text: str, tokens: str) -> None:
+    assert index_tokens(text) == tokens
+
+
+@given(st.text(max_size=40))
+def test_folding_keeps_every_position(text: str) -> None:
+    folded = fold(text)
+    assert len(folded) == len(text)
+    assert fold(folded) == folded or any(len(c.lower()) != 1 for c in text)
+
+
+def test_width_and_case_do_not_matter() -> None:
+    assert fold("ＡＢＣ１２３ Ⅷ ﾃ") == "abc123 ⅷ テ"
+    assert fold("İ") == "İ"  # grows in lower case, so it stays
+
+
+@given(TEXT, TEXT)
+def test_index_and_expression_agree(text: str, words: str) -> None:
+    """A text's tokens contain the query's, adjacent, exactly when the definition finds a place."""
+    tokens, begins = query_tokens(words)
+    if not tokens:
+        assert spans(text, words) == []
+        return
+    index = index_tokens(text).split()
+    size = len(tokens)
+
+    def same(part: list[str]) -> bool:
+        last = part[-1].startswith(tokens[-1]) if begins else part[-1] == tokens[-1]
+        return last and part[:-1] == tokens[:-1]
+
+    by_index = any(same(index[start : start + size]) for start in range(len(index) - size + 1))
+    assert by_index == bool(spans(text, words))
+
+
+@given(
+    st.text(st.sampled_from("郑州暴雨，"), max_size=10),
+    st.text(st.sampled_from("郑州暴雨"), min_size=1, max_size=4),
+)
+def test_chinese_words_are_found_exactly_where_they_stand(text: str, word: str) -> None:
+    expected = [found.span() for found in re.finditer(re.escape(word), text)]
+    assert spans(text, word) == expected
+
+
+def test_only_letters_fold() -> None:
+    assert unicodedata.normalize("NFKC", "，") == ","
+    assert fold("，") == "，"
