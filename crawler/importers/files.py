@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import codecs
+import contextlib
 import gzip
 import io
 import json
@@ -34,18 +35,17 @@ class Opened:
     path: Path
     head: Head
     items: Iterator[Item | BadRow]
-    position: IO[bytes]
-    """The raw file; `tell()` says how much of it was read."""
+    raw: IO[bytes]
     size: int
 
     @property
     def share(self) -> float:
-        """Read part, 0..1."""
-        return min(1.0, self.position.tell() / self.size) if self.size else 1.0
+        """Read part of the file, 0..1."""
+        return min(1.0, self.raw.tell() / self.size) if self.size else 1.0
 
     def close(self) -> None:
         """Close the file; may be called twice."""
-        self.position.close()
+        self.raw.close()
 
 
 def open_file(path: Path) -> Opened:
@@ -64,11 +64,10 @@ def open_file(path: Path) -> Opened:
 
 
 def _look(path: Path, raw: IO[bytes], size: int) -> Opened:
-    try:
-        stream = _decompressed(raw)
-        start = stream.peek(_CHUNK)[:_CHUNK]
-    except BROKEN as error:
-        raise FileFormatError("压缩文件已损坏", "重新导出或重新拷贝", file=str(path)) from error
+    stream = _decompressed(raw)
+    start = stream.peek(_CHUNK)[:_CHUNK]
+    if not start and stream.raw.error is not None:
+        raise FileFormatError("压缩文件已损坏", "重新导出或重新拷贝", file=str(path))
     if not start.strip(b"\xef\xbb\xbf \t\r\n\0"):
         raise FileFormatError("文件是空的", "重新导出", file=str(path))
     if start.startswith(b"PK\x03\x04"):
@@ -89,7 +88,38 @@ def _look(path: Path, raw: IO[bytes], size: int) -> Opened:
     return Opened(path, head, items, raw, size)
 
 
-def _decompressed(raw: IO[bytes]) -> io.BufferedReader:
+class _Source(io.RawIOBase):
+    """A stream that ends where it is damaged; `error` says so after the last good byte."""
+
+    def __init__(self, stream: Any) -> None:
+        super().__init__()
+        self._stream = stream
+        self.error: Exception | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer)
+        size = 0
+        while size < len(view) and self.error is None:
+            try:
+                data = self._stream.read1(len(view) - size)
+            except BROKEN as error:
+                self.error = error
+                break
+            if not data:
+                break
+            view[size : size + len(data)] = data
+            size += len(data)
+        return size
+
+
+class _Stream(io.BufferedReader):
+    raw: _Source
+
+
+def _decompressed(raw: IO[bytes]) -> _Stream:
     magic = raw.read(6)
     raw.seek(0)
     stream: Any = raw
@@ -100,7 +130,7 @@ def _decompressed(raw: IO[bytes]) -> io.BufferedReader:
     elif magic.startswith(b"BZh"):
         stream = bz2.BZ2File(raw)
     # A small buffer would make peek show too little to know the encoding by.
-    return io.BufferedReader(stream, _CHUNK)
+    return _Stream(_Source(stream), _CHUNK)
 
 
 # ---------------------------------------------------------------- encodings
@@ -109,7 +139,7 @@ def _decompressed(raw: IO[bytes]) -> io.BufferedReader:
 class Text:
     """Decoded text that can be looked at before it is read. Undecodable bytes become surrogates."""
 
-    def __init__(self, stream: io.BufferedReader, encoding: str) -> None:
+    def __init__(self, stream: _Stream, encoding: str) -> None:
         self._stream = stream
         errors = "surrogateescape" if encoding in ("utf-8", "gb18030") else "replace"
         self._decode = codecs.getincrementaldecoder(encoding)(errors).decode
@@ -118,14 +148,17 @@ class Text:
 
     def buffered(self, size: int) -> str:
         """At least `size` characters from here (less at the end), without using them up."""
-        while len(self._ahead) < size and self._more():
-            pass
+        with contextlib.suppress(*BROKEN):  # told when that place is read
+            while len(self._ahead) < size and self._more():
+                pass
         return self._ahead
 
     def _more(self) -> bool:
         if self._ended:
             return False
         data = self._stream.read1(_CHUNK)
+        if not data and self._stream.raw.error is not None:
+            raise self._stream.raw.error
         self._ended = not data
         text = self._decode(data, final=not data)
         self._ahead += text
@@ -160,7 +193,7 @@ class Text:
             yield last
 
 
-def _text(stream: io.BufferedReader, start: bytes, path: Path) -> Text:
+def _text(stream: _Stream, start: bytes, path: Path) -> Text:
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return Text(stream, "utf-16")
     if start.startswith(codecs.BOM_UTF8):
