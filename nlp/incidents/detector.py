@@ -1,10 +1,10 @@
 """The incident detector: holds posts back a second, orders them, commits batches, writes marks.
 
-Exactly once: step n is the record `batch:<jurisdiction>:<n>`, and its `create` succeeds once; of two
-detectors at most one counts a step, the other reads the archive again. Marks and incidents follow
-from committed batches, so writing them twice changes nothing. A detector commits step n+1 only when
-everything that follows from step n is written; one that starts (or lost a race) writes what follows
-from the last step again. The lease only saves work.
+Exactly once: step n is the record `batch:<jurisdiction>:<n>`, and its `create` succeeds once; of
+two detectors at most one counts a step, the other reads the archive again. Marks and incidents
+follow from committed batches, so writing them twice changes nothing. A detector commits step n+1
+only when everything that follows from step n is written; one that starts (or lost a race) writes
+what follows from the last step again. The lease only saves work.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Nothing here decides: a temporary archive is filled step by step, the same `Detector` as in `watch`
 groups what is pending, and the alerts' step is called at the moment an incident is alerted. Every
-post is taken as collected the moment it was posted (or when it arrived, `as_collected`); an incident
-opens and alerts `HOLD` (1 s) after the post that made it so.
+post is taken as collected the moment it was posted (or when it arrived, `as_collected`); an
+incident opens and alerts `HOLD` (1 s) after the post that made it so.
 """
 
 from __future__ import annotations

@@ -284,23 +284,44 @@ def _rejected(rejected: Sequence[Rejected]) -> str:
 
 
 _STYLE = """
-body{margin:0;background:#f6f7f9;color:#1f2933;font:15px/1.65 system-ui,"Noto Sans CJK SC",
-"PingFang SC","Microsoft YaHei",sans-serif}main{max-width:960px;margin:0 auto;padding:28px 20px 60px}
-h1{font-size:24px;margin:0 0 16px}h2{font-size:19px;margin:36px 0 12px}h3{font-size:17px;margin:0 0 10px}
-h4{margin:12px 0 4px;font-size:14px;color:#52606d}em{font-style:normal;font-size:13px;padding:2px 8px;
-border-radius:10px;background:#fde8e4;color:#a4260f;margin-left:6px}h3 i{font-style:normal;font-size:13px;
-color:#52606d}.totals{display:grid;grid-template-columns:repeat(auto-fit,minmax(120px,1fr));gap:12px}
+body{margin:0;background:#f6f7f9;color:#1f2933;
+  font:15px/1.65 system-ui,"Noto Sans CJK SC","PingFang SC","Microsoft YaHei",sans-serif}
+main{max-width:960px;margin:0 auto;padding:28px 20px 60px}
+h1{font-size:24px;margin:0 0 16px}
+h2{font-size:19px;margin:36px 0 12px}
+h3{font-size:17px;margin:0 0 10px}
+h4{margin:12px 0 4px;font-size:14px;color:#52606d}
+em{font-style:normal;font-size:13px;padding:2px 8px;border-radius:10px;background:#fde8e4;
+  color:#a4260f;margin-left:6px}
+h3 i{font-style:normal;font-size:13px;color:#52606d}
+.totals{display:grid;grid-template-columns:repeat(auto-fit,minmax(120px,1fr));gap:12px}
 .totals div{background:#fff;border:1px solid #e4e7eb;border-radius:10px;padding:12px 14px}
-.totals b{display:block;font-size:24px}.totals span,.note,.unit,small{color:#616e7c;font-size:13px}
-.unit{margin:0 0 8px 40px}article{background:#fff;border:1px solid #e4e7eb;border-left:4px solid #9aa5b1;
-border-radius:10px;padding:18px 20px;margin:0 0 18px}article.alerted{border-left-color:#d64545}
-svg{width:100%;height:auto;display:block}svg text{font-size:12px;fill:#52606d}.bar{fill:#4c7fd0}
-.axis{stroke:#9aa5b1}.hatch{stroke:#c5ccd4;stroke-width:1}.first{stroke:#52606d}.found{stroke:#b7791f}
-.alert{stroke:#d64545;stroke-width:1.6}svg text.first,svg text.found,svg text.alert{stroke:none}
-svg text.found{fill:#b7791f}svg text.alert{fill:#d64545}dl{display:flex;flex-wrap:wrap;gap:6px 26px;margin:0}
-dt{color:#616e7c;font-size:13px}dd{margin:0}ul{margin:4px 0;padding-left:20px}table{width:100%;
-border-collapse:collapse;background:#fff;font-size:14px}th,td{border:1px solid #e4e7eb;padding:6px 8px;
-text-align:left;vertical-align:top}th{background:#eef1f5}.empty{background:#fff;border:1px dashed #9aa5b1;
-border-radius:10px;padding:28px;text-align:center}summary{cursor:pointer;color:#52606d;margin-top:8px}
+.totals b{display:block;font-size:24px}
+.totals span,.note,.unit,small{color:#616e7c;font-size:13px}
+.unit{margin:0 0 8px 40px}
+article{background:#fff;border:1px solid #e4e7eb;border-left:4px solid #9aa5b1;border-radius:10px;
+  padding:18px 20px;margin:0 0 18px}
+article.alerted{border-left-color:#d64545}
+svg{width:100%;height:auto;display:block}
+svg text{font-size:12px;fill:#52606d}
+.bar{fill:#4c7fd0}
+.axis{stroke:#9aa5b1}
+.hatch{stroke:#c5ccd4;stroke-width:1}
+.first{stroke:#52606d}
+.found{stroke:#b7791f}
+.alert{stroke:#d64545;stroke-width:1.6}
+svg text.first,svg text.found,svg text.alert{stroke:none}
+svg text.found{fill:#b7791f}
+svg text.alert{fill:#d64545}
+dl{display:flex;flex-wrap:wrap;gap:6px 26px;margin:0}
+dt{color:#616e7c;font-size:13px}
+dd{margin:0}
+ul{margin:4px 0;padding-left:20px}
+table{width:100%;border-collapse:collapse;background:#fff;font-size:14px}
+th,td{border:1px solid #e4e7eb;padding:6px 8px;text-align:left;vertical-align:top}
+th{background:#eef1f5}
+.empty{background:#fff;border:1px dashed #9aa5b1;border-radius:10px;padding:28px;
+  text-align:center}
+summary{cursor:pointer;color:#52606d;margin-top:8px}
 td{overflow-wrap:anywhere}
 """

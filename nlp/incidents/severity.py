@@ -1,7 +1,8 @@
 """How grave the content of one post is, which numbers it names, and the suspected level of many.
 
-The thresholds of the level are those of 国务院令第493号 第3条 (dead, hurt; "以上" includes the number).
-It is a guess for escalation, never the official level: each reason names its number and its posts.
+The thresholds of the level are those of 国务院令第493号 第3条 (dead, hurt; "以上" includes the
+number). It is a guess for escalation, never the official level: each reason names its number
+and its posts.
 """
 
 from __future__ import annotations

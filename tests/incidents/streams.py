@@ -33,7 +33,8 @@ def stream(count: int = 160) -> list[Post]:
     for n in range(count):
         minute = random_.uniform(0, 60 * 24 * 6)
         if n % 3:
-            text = f"{random_.choice(BURST_MAIN)}，{random_.choice(('东', '西', '南', '北'))}门{n % 40}号"
+            gate = random_.choice("东西南北")
+            text = f"{random_.choice(BURST_MAIN)}，{gate}门{n % 40}号"
         else:
             text = f"{random_.choice(CHATTER)}{n}"
         posts.append(post(f"s{n}", text, minute, author=f"a{n % 90}"))

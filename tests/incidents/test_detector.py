@@ -89,7 +89,7 @@ def test_reposts_join_their_root_and_are_no_witnesses(archive: Archive) -> None:
     "texts",
     [
         [f"转发抽奖，关注我抽三位朋友送电影票，第{n}天，真开心" for n in range(40)],
-        [f"感谢人民医院急诊科的医生护士，谢谢你们，点赞{'！' * (n % 5)}辛苦了{n}" for n in range(40)],
+        [f"感谢人民医院急诊科的医生，谢谢你们，点赞{'！' * (n % 5)}辛苦了{n}" for n in range(40)],
         [f"哥哥新歌首播太好听了，一起打call应援，第{n}遍循环" for n in range(40)],
     ],
 )  # fmt: skip
