@@ -95,6 +95,11 @@ class Filters:
 class SearchRequest:
     """`query` in Lucene syntax: words, "phrases", AND OR NOT, field:value, ranges, parentheses.
 
+    Words beside each other must all be found. A Chinese word is found as it stands (a phrase), a
+    single character too; other words are found whole, `word*` by their beginning. `field:*` = has a
+    value. Dates are in Asia/Shanghai and may be a year, month, day, minute or second. A region
+    takes in everything under it; a category is found by any part of its path.
+
     Fields: text (default), title, id, platform, kind, author_kind, office, mentions, region,
     category, sentiment, emotion, intent, incident, created_at, reposts, comments, likes, urgency.
     """
@@ -143,22 +148,32 @@ class Archive(Protocol):
         Idempotent. On disk when it returns. `created_at`, `collected_at`, `analysis` and `incident`
         of a known post stay; `offices` and `mentions` are united; a deleted post stays deleted.
         A post with `deleted_at` set deletes. Ignores `analysis` and `incident` of the input.
+        The outcome does not depend on the order of readings: of two at the same moment the longer
+        text and the larger count stay, and a count that was not said (None) never replaces one
+        that was. Written in slices, so that other writers get in between; a kill in the middle
+        leaves whole posts, and putting the same list again completes it.
         """
 
     def delete_posts(self, ids: Sequence[str], at: datetime) -> int:
         """Honour a deletion: text, title, media, analysis are erased, a tombstone stays.
 
-        Returns how many were not deleted before; unknown ids are skipped.
+        Returns how many were not deleted before; unknown ids are skipped. The words leave the
+        search index at once and its file with the next purge (at most ten minutes of deletions
+        later, or with `check`).
         """
 
     def write_analyses(self, analyses: Sequence[tuple[str, Analysis]]) -> int:
         """nlp: store analyses of (post id, analysis); deleted or unknown posts are skipped.
 
         An analysis of an older text than the stored one is stored only if the post has none.
+        Returns how many were stored.
         """
 
     def mark_incidents(self, marks: Mapping[str, str]) -> int:
-        """incidents: set post id -> incident id ("" = alone); may be repeated."""
+        """incidents: set post id -> incident id ("" = alone); may be repeated.
+
+        Returns how many changed; unknown ids are skipped.
+        """
 
     # ---- posts: read
 
@@ -168,10 +183,17 @@ class Archive(Protocol):
     def iter_posts(
         self, scope: Scope, filters: Filters | None = None, *, page: int = 1000
     ) -> Iterator[Post]:
-        """All that match in (created_at, id) order, each once; reads page by key, no long lock."""
+        """All that match in (created_at, id) order, each once; reads page by key, no long lock.
+
+        Tombstones of deleted posts are among them (`deleted_at` is set, the text empty).
+        """
 
     def search(self, request: SearchRequest, scope: Scope) -> SearchResult:
-        """Posts that match query and filters; `QueryError` names the place of wrong syntax."""
+        """Posts that match query and filters; `QueryError` names the place of wrong syntax.
+
+        Deleted posts never match. Pages newest first have no repeats and no holes whoever writes;
+        pages by relevance keep the order of the first page within one process.
+        """
 
     def similar(
         self, vector: bytes, model: str, scope: Scope, *,
@@ -239,7 +261,10 @@ class Archive(Protocol):
         """Posts and state records by kind."""
 
     def check(self) -> list[str]:
-        """Problems found by the engine's own integrity check, empty = sound (for `doctor`)."""
+        """Problems found by the engine's own integrity check, empty = sound (for `doctor`).
+
+        Purges what deletions left in the search index first.
+        """
 
     def close(self) -> None:
         """Close this thread's and all other connections of this object."""

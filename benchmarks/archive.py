@@ -13,6 +13,7 @@ import json
 import lzma
 import os
 import random
+import re
 import resource
 import sqlite3
 import sys
@@ -34,9 +35,12 @@ START = datetime(2026, 3, 1, tzinfo=UTC)
 BATCH = 5000
 QUERIES = (
     "郑州", "停水", "武汉 AND 医院", "转发微博", '"新型冠状病毒"', "地铁 OR 公交", "好",
-    "求助 NOT 转发", "created_at:2026-03-01", "likes:[10 TO *] AND 政府", "iphone*", "老师 (学生 OR 学校)", "", "的",
+    "求助 NOT 转发", "created_at:2026-03-01", "likes:[10 TO *] AND 政府", "iphone*",
+    "老师 (学生 OR 学校)", "", "的",
 )  # fmt: skip
-WORDS = ["小区", "停水", "暴雨", "地铁", "医院", "学校", "老师", "政府", "求助", "什么", "时候", "恢复", "今天", "天气", "很好", "郑州", "武汉", "积水", "道路"]
+WORDS = re.findall(
+    "..", "小区停水暴雨地铁医院学校老师政府求助什么时候恢复今天天气很好郑州武汉积水道路"
+)
 
 
 def texts(posts: int) -> tuple[list[str], str]:
