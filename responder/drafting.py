@@ -109,7 +109,7 @@ def _opening(post: Post, intent: str, *, answered: bool) -> DraftSentence:
 
 def _concern(post: Post) -> str:
     """The clause that says what it is about, without numbers (a post is no source of those)."""
-    text = readable(post.title or "") or readable(post.text)
+    text = plain(readable(post.title or "") or readable(post.text))
     whole = f"{readable(post.title or '')}\n{readable(post.text)}"
     best, most = "", 0.0
     for clause in clauses(text):
@@ -121,7 +121,7 @@ def _concern(post: Post) -> str:
         weight = coverage(whole, words)
         if weight > most:
             best, most = words, weight
-    return best.replace("<", "＜").replace(">", "＞")
+    return best
 
 
 def _answer(post: Post, notice: Post) -> list[DraftSentence]:

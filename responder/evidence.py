@@ -27,12 +27,25 @@ SHANGHAI = ZoneInfo("Asia/Shanghai")
 CANDIDATES = 30
 OLDEST = timedelta(days=3 * 365)
 """Older notices are taken as outdated: most rules that they tell of are reviewed within it."""
-WEIGHT_WORDS = 0.5
-WEIGHT_VECTOR = 0.5
-WEIGHT_NEAR = 0.05
-"""Bonus of the answering account and its ancestors and siblings."""
-ENOUGH = 0.5
-"""Fused score from which a notice is used in a draft."""
+WEIGHT_WORDS = 0.54
+WEIGHT_VECTOR = 0.46
+WEIGHT_OWN = 0.13
+"""Bonus of the answering account's own notices; its ancestors and siblings get half."""
+WORDS_ALONE = 4.0
+"""Instead of the first two where there are no vectors."""
+ENOUGH = 0.71
+"""Fused score from which a notice is used in a draft.
+
+Weights and bar measured on 38 sample appeals with a known notice among 54, and 60 real appeals of
+another city that none of them answers, base model: the right notice comes first for 36, is used
+for 33; one foreign appeal in five gets a notice that does not fit, which two people then read.
+BM25 finds the candidates but its score relative to the best candidate is left out: any
+weight of it made both figures worse (0.5: first for 34, used for 31).
+"""
+LEAST_WORDS, LEAST_VECTOR = 0.05, 0.9
+"""One of the two must be reached, however high the other is with the bonus."""
+LEAST_RANGE = 0.2
+"""A model that hardly tells the pairs below apart must not be read as if it did."""
 PAIRS = (
     ("家里水龙头没水，什么时候能来", "因管道抢修，今日起停水，预计明早恢复供水"),
     ("身份证丢了去哪里补办", "补领居民身份证请到户籍派出所或户政大厅办理"),
@@ -67,13 +80,14 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True)
 class Found:
-    """A notice with its fused score (0..1 and bonus) and the parts that made it."""
+    """A notice with its fused score (about 0..1.5) and the parts that made it."""
 
     notice: Post
     score: float
     words: float
     vector: float
-    near: bool
+    near: float
+    """1 = the answering account's own, 0.5 = its ancestors' and siblings', 0 = others'"""
 
 
 class Retriever:
@@ -90,13 +104,10 @@ class Retriever:
         lexical = self._by_words(question)
         dense = self._by_vector(post, question)
         posts = {hit.post.id: hit.post for hit in (*lexical, *dense)}
-        best = max((hit.score for hit in lexical), default=0.0)
-        words = {hit.post.id: hit.score / best for hit in lexical} if best > 0 else {}
         vectors = {hit.post.id: self._stretched(hit.score) for hit in dense}
-        overlap = {key: coverage(question, notice.text) for key, notice in posts.items()}
         family = self._family(account)
         found = [
-            self._fused(notice, words, vectors, overlap, family)
+            _fused(notice, coverage(question, notice.text), vectors, family)
             for notice in posts.values()
             if standing(notice, now) is Standing.CURRENT
         ]
@@ -123,7 +134,10 @@ class Retriever:
         return self._archive.similar(vector, model, ALL, filters=NOTICES, limit=CANDIDATES)
 
     def _stretched(self, cosine: float) -> float:
-        """0 = as near as texts that do not match, 1 = as near as a question and its answer."""
+        """0 = as near as texts that do not match, 1 = as near as a short question and answer.
+
+        Not cut at 1: longer texts come nearer, and their order must stay.
+        """
         if self._scale is None:
             if self._embedder is None:
                 return 0.0
@@ -133,29 +147,33 @@ class Retriever:
             same = np.eye(len(PAIRS), dtype=bool)
             self._scale = float(cosines[~same].mean()), float(cosines[same].mean())
         low, high = self._scale
-        return min(1.0, max(0.0, (cosine - low) / max(high - low, 1e-6)))
+        return max(0.0, (cosine - low) / max(high - low, LEAST_RANGE))
 
-    def _family(self, account: str) -> frozenset[str]:
-        """The account, those above it, and those under the same parent."""
+    def _family(self, account: str) -> dict[str, float]:
+        """Names of accounts whose notices are near: its own 1, those above and beside it 0.5."""
         stored = self._archive.get(Account, account, ALL)
         if stored is None:
-            return frozenset({account})
-        family = {account, *stored.record.offices}
+            return {}
+        kin = [self._archive.get(Account, one, ALL) for one in stored.record.offices]
         if stored.record.parent:
-            family.add(stored.record.parent)
-            siblings = self._archive.records(Account, ALL, ref=stored.record.parent)
-            family.update(one.record.id for one in siblings)
-        return frozenset(family)
+            kin.append(self._archive.get(Account, stored.record.parent, ALL))
+            kin.extend(self._archive.records(Account, ALL, ref=stored.record.parent))
+        near = {one.record.name: 0.5 for one in kin if one is not None}
+        return {**near, stored.record.name: 1.0}
 
-    def _fused(
-        self, notice: Post, words: Mapping[str, float], vectors: Mapping[str, float],
-        overlap: Mapping[str, float], family: frozenset[str],
-    ) -> Found:  # fmt: skip
-        lexical = (words.get(notice.id, 0.0) + overlap[notice.id]) / 2
-        dense = vectors.get(notice.id, 0.0)
-        near = not family.isdisjoint(notice.offices)
-        total = WEIGHT_WORDS * lexical + WEIGHT_VECTOR * dense if vectors else lexical
-        return Found(notice, total + WEIGHT_NEAR * near, lexical, dense, near)
+
+def _fused(
+    notice: Post, words: float, vectors: Mapping[str, float], family: Mapping[str, float]
+) -> Found:
+    vector = vectors.get(notice.id, 0.0)
+    near = family.get(notice.author.name or "", 0.0)
+    if not vectors:
+        total = WORDS_ALONE * words
+    elif words < LEAST_WORDS and vector < LEAST_VECTOR:
+        total = 0.0
+    else:
+        total = WEIGHT_WORDS * words + WEIGHT_VECTOR * vector
+    return Found(notice, total + WEIGHT_OWN * near * (total > 0), words, vector, near)
 
 
 NOTICES = Filters(kinds=(Kind.NOTICE,), author_kinds=(AuthorKind.GOVERNMENT,))

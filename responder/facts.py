@@ -62,7 +62,7 @@ _DIGIT = {char: value for value, char in enumerate("零一二三四五六七八�
 _SCALE = {"十": 10, "百": 100, "千": 1000}
 _UNIT = "|".join(sorted(UNITS, key=len, reverse=True))
 _N = rf"(?:\d+(?:\.\d+)?|[{_CN}]+)"
-_FRACTION = re.compile(rf"(百|[{_CN}]+)分之([{_CN}]+|\d+)")
+_FRACTION = re.compile(rf"(百|[{_CN}]+|\d+)分之([{_CN}]+|\d+)")
 _DATE = re.compile(rf"(?:({_N})年)?({_N})月({_N})[日号]?(?!\d)")
 _TIME = re.compile(
     rf"(凌晨|清晨|早上|早|上午|中午|下午|傍晚|晚上|今晚|明晚|昨晚|晚|夜里)?"
