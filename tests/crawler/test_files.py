@@ -140,7 +140,7 @@ def test_a_cut_list_and_a_cut_gz_keep_what_came_before(bring: Bring, tmp_path: P
         {"id": f"a{n}", "text": f"第{n}条停水", "created_at": "2021-07-20 10:00:00"}
         for n in range(500)
     ]
-    report, posts = bring(write(tmp_path, json.dumps(rows)[:-20]))
+    report, _posts = bring(write(tmp_path, json.dumps(rows)[:-20]))
     assert (report.new, report.skipped) == (499, 1)
     noise = random.Random(1)
     lines = "".join(json.dumps({**row, "x": noise.random()}) + "\n" for row in rows * 80)
