@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
 import pytest
 from playwright.sync_api import Browser
 
@@ -37,6 +38,8 @@ def browser(chromium: str) -> Iterator[Browser]:
 def home(tmp_path: Path, chromium: str) -> Path:
     folder = tmp_path / "home"
     seed_home(folder, datetime.now(UTC))
+    # A stranger's package where the console is started must not be taken for ours.
+    (folder / "responder.py").write_text("raise SystemExit('not ours')")
     return folder
 
 
@@ -63,6 +66,7 @@ def drafted(archive: Archive) -> None:
 def test_three_people_in_turn(browser: Browser, url: str, archive: Archive):
     drafted(archive)
     officer = ConsoleDriver(browser, url, SHOTS)
+    listens_on_loopback_only(url)
     officer.open("incidents", id=INCIDENT)
     officer.shot("sign-in")
     officer.sign_in("wang", PASSWORD)
@@ -106,6 +110,17 @@ def test_three_people_in_turn(browser: Browser, url: str, archive: Archive):
     assert (record.submitted_by, record.reviewed_by) == ("lin", "zhao")
     for driver in (officer, drafter, reviewer):
         nothing_left_the_machine(driver)
+
+
+def listens_on_loopback_only(url: str) -> None:
+    port = int(url.rpartition(":")[2])
+    found = {
+        one.laddr.ip
+        for process in psutil.Process().children(recursive=True)
+        for one in process.net_connections(kind="tcp")
+        if one.status == psutil.CONN_LISTEN and one.laddr.port == port
+    }
+    assert found == {"127.0.0.1"}
 
 
 def nothing_left_the_machine(driver: ConsoleDriver) -> None:
