@@ -28,7 +28,7 @@ from crawler import AccountBook, Identity, import_files
 from crawler.build import Builder
 from crawler.importers.base import read_rows
 from crawler.importers.files import open_file
-from crawler.importers.run import _recognise
+from crawler.importers.run import recognise_file
 from huiyin.clock import system_clock
 
 POSTS = 100_000
@@ -100,7 +100,7 @@ def reading(path: Path) -> tuple[float, float]:
     build = Builder(identity=Identity(b"b" * 32), accounts=AccountBook(), office="office:default",
                     spider="bench", at=now, now=now)  # fmt: skip
     opened = open_file(path)
-    importer = _recognise(opened, None)
+    importer = recognise_file(opened, None)
     begin, spent = time.perf_counter(), time.process_time()
     count = sum(
         len(row) for row in read_rows(importer, opened.items, build) if isinstance(row, list)

@@ -127,6 +127,8 @@ _FACTORS = {"": 1, "万": 10_000, "w": 10_000, "W": 10_000, "亿": 100_000_000,
 def parse_count(value: Any) -> int | None:
     """A count, None where the platform did not say (empty, 转发, None, -1); `1.2万` is 12,000."""
     if isinstance(value, str):
+        if not value:
+            return None
         text = value.strip()
         if text.isdecimal():
             return int(text) if len(text) < 16 else None
@@ -164,18 +166,17 @@ def bid_to_mid(bid: str) -> str:
     return str(groups[-1]) + "".join(f"{one:07d}" for one in reversed(groups[:-1]))
 
 
+_PAIRS = [one + other for one in _ALPHABET for other in _ALPHABET]
+
+
 def mid_to_bid(mid: str) -> str:
     """The inverse of `bid_to_mid`."""
     parts = []
     for end in range(len(mid), 0, -7):
-        number = int(mid[max(0, end - 7) : end])
-        letters = ""
-        while number:
-            number, rest = divmod(number, 62)
-            letters = _ALPHABET[rest] + letters
-        parts.append(letters or "0")
-    head, *tail = reversed(parts)
-    return head + "".join(one.rjust(4, "0") for one in tail)
+        high, low = divmod(int(mid[max(0, end - 7) : end]), 3844)
+        parts.append(_PAIRS[high] + _PAIRS[low])
+    parts.reverse()
+    return "".join(parts).lstrip("0") or "0"
 
 
 def weibo_number(value: Any) -> str:

@@ -95,6 +95,7 @@ class FileReport:
         return dict(vars(self))
 
 
+_BETWEEN = re.compile(r"[,，;；\s]+")
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 
@@ -125,7 +126,7 @@ def cell(row: Row, *names: str) -> str:
     """The first of the named values that is not empty, as text without blanks around it."""
     for name in names:
         value = row.get(name)
-        if value is not None and value != "":
+        if value is not None and value != "":  # most cells of an export are empty
             text = value.strip() if isinstance(value, str) else str(value)
             if text:
                 return text
@@ -134,4 +135,4 @@ def cell(row: Row, *names: str) -> str:
 
 def pieces(value: str) -> list[str]:
     """Values in one cell, separated by commas, semicolons or blanks."""
-    return [one for one in re.split(r"[,，;；\s]+", value) if one]
+    return [one for one in _BETWEEN.split(value) if one] if value else []

@@ -67,7 +67,7 @@ def import_files(
     for path in paths:
         look = open_file(Path(path))
         try:
-            opened.append((Path(path), _recognise(look, mapped)))
+            opened.append((Path(path), recognise_file(look, mapped)))
         finally:
             look.close()
     reports = []
@@ -88,7 +88,8 @@ def _changed(path: Path) -> datetime:
 # ---------------------------------------------------------------- recognising
 
 
-def _recognise(opened: Opened, mapped: Mapped | None) -> Importer:
+def recognise_file(opened: Opened, mapped: Mapped | None) -> Importer:
+    """The file's format. Raises `FileFormatError` that names the nearest formats and the mend."""
     head, file = opened.head, str(opened.path)
     if mapped is not None:
         if mapped.recognise(head):

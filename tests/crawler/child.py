@@ -25,6 +25,9 @@ SECRET = b"secret of the crawl tests".ljust(32, b".")
 def main() -> None:
     archive_url, platform, accounts_file, uids, mode, *rest = sys.argv[1:]
     logging.basicConfig(level=logging.DEBUG)
+    for noisy in ("engine", "scraper", "downloader"):  # what would show a token, if it were there
+        logging.getLogger(f"scrapy.core.{noisy}").setLevel(logging.DEBUG)
+    logging.getLogger("scrapy.downloadermiddlewares.retry").setLevel(logging.DEBUG)
     if count := os.environ.get("HUIYIN_TEST_COUNT"):  # small pages
         for name, endpoint in ENDPOINTS.items():
             ENDPOINTS[name] = replace(endpoint, count=int(count))

@@ -99,7 +99,8 @@ def test_one_round_brings_all_kinds_and_a_second_one_nothing_new(
         assert post.offices and post.source.spider == "weibo_official"
         assert post.author.name is None or post.author.kind.value != "ordinary"
     assert all(one.state == "ok" and not one.gaps for one in crawl.sources().values())
-    assert "sample-99" not in crawl.output  # no token in any log line, debug included
+    assert "mentions.json" in crawl.output  # requests are logged,
+    assert "sample-99" not in crawl.output  # but no token in any log line, debug included
     crawl.run(platform.url)
     assert essence(crawl.posts()) == essence(first)
 

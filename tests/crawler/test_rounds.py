@@ -120,8 +120,8 @@ def test_failure_opens_one_gap_and_success_ends_it() -> None:
 @pytest.mark.parametrize(
     ("code", "kind"),
     [(21327, LoginExpired), ("21332", LoginExpired), ("10006", LoginExpired),
-     (10023, QuotaExceeded), ("10022", QuotaExceeded), (10009, TryAgain), (10014, SourceRefused), (21335, SourceRefused),
-     (20003, SourceRefused), ("x", TryAgain)],
+     (10023, QuotaExceeded), ("10022", QuotaExceeded), (10009, TryAgain), (10014, SourceRefused),
+     (21335, SourceRefused), (20003, SourceRefused), ("x", TryAgain)],
 )  # fmt: skip
 def test_error_codes(code: object, kind: type[CollectError]) -> None:
     error = api_error(code, NOW)
