@@ -27,7 +27,7 @@ PLATFORM = {
     "bilibili": "哔哩哔哩", "tieba": "贴吧", "zhihu": "知乎",
 }  # fmt: skip
 INCIDENT_STATE = {
-    "emerging": "苗头", "active": "发展中", "easing": "回落", "closed": "已结束",
+    "emerging": "初现", "active": "活跃", "easing": "趋缓", "closed": "已结束",
     "merged": "已合并",
 }  # fmt: skip
 ALERT_STATE = {
@@ -48,6 +48,10 @@ SOURCE_STATE = {
     "new": "还没有读过", "ok": "正常", "login_expired": "登录已过期", "quota": "接口次数用完",
     "refused": "平台拒绝", "failing": "反复失败",
 }  # fmt: skip
+ENDPOINT = {
+    "mentions": "@我的微博", "comments_to_me": "收到的评论", "comments_mentions": "@我的评论",
+    "timeline": "本账号的微博", "messages": "收到的私信",
+}  # fmt: skip
 SOURCE_MEND = {
     "new": "采集进程启动后会开始读取；若一直不变，请看“系统”页。",
     "login_expired": "需要账号保管人重新授权，期间的内容我们没有看到。",
@@ -61,6 +65,7 @@ ACT = {
     "acknowledge": "确认收到", "alert": "发出预警", "change-password": "修改密码",
     "reset-password": "重置密码", "deactivate": "停用", "deliver": "送达", "hand-over": "转给",
     "state": "进展到", "duplicate": "与另一件内容相同：", "publish-again": "再次取出原文",
+    "raise": "等级上调，再次通知",
 }  # fmt: skip
 WHY = {
     "urgent": "涉及人身或财产安全，2 小时内答复", "utilities": "水电气暖，24 小时内答复",
@@ -72,7 +77,7 @@ FACET = {
     "incident": "事件",
 }  # fmt: skip
 SCORE = {
-    "total": "总分", "novelty": "新颖", "growth": "增长", "authors": "独立作者",
+    "total": "总分", "novelty": "新近度", "growth": "增长", "authors": "独立作者",
     "severity": "内容严重程度", "burst": "突增", "content": "内容",
 }  # fmt: skip
 DEADLINE = {"first_word": "首次权威发布", "press": "新闻发布会", "answer": "答复"}

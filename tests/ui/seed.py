@@ -237,13 +237,15 @@ def _sources(archive: Archive, now: datetime) -> None:
               reason="平台返回“请求过于频繁”")  # fmt: skip
     archive.create(
         Source(id="source:1001:mentions", offices=(CITY,), spider="weibo_official",
-               parameters={"list": "mentions"}, account=CITY, every_seconds=900, state="ok",
+               parameters={"endpoint": "mentions", "uid": "1001"},
+               account=CITY, every_seconds=900, state="ok",
                last_ok_at=now - timedelta(minutes=4), covered_since=now - timedelta(days=3),
                gaps=(gap,))
     )  # fmt: skip
     archive.create(
         Source(id="source:1002:comments", offices=(WATER, CITY), spider="weibo_official",
-               parameters={"list": "comments"}, account=WATER, every_seconds=900,
+               parameters={"endpoint": "comments_to_me", "uid": "1002"},
+               account=WATER, every_seconds=900,
                state="login_expired", reason="平台答复 21327：授权已过期",
                last_ok_at=now - timedelta(hours=5),
                gaps=(Gap(starts_at=now - timedelta(hours=5), reason="授权已过期"),))

@@ -222,6 +222,7 @@ def test_sources_name_the_gaps(console: Console):
     assert "授权已过期" in html
     assert "没有看到" in html
     assert "登录已过期" in html
+    assert "收到的评论" in html
 
 
 def test_system_shows_pending_and_failures(console: Console):

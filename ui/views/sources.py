@@ -38,12 +38,14 @@ def render(visit: Visit) -> None:
 
 def _card(visit: Visit, source: Source, names: dict[str, str]) -> Markup:
     account = names.get(source.account, source.account)
-    parameters = "，".join(f"{key}={value}" for key, value in source.parameters.items())
+    parameters = "，".join(
+        name_of(words.ENDPOINT, value) for key, value in source.parameters.items() if key != "uid"
+    )
     state = badge(name_of(words.SOURCE_STATE, source.state), COLOURS.get(source.state, "red"))
     late = _late(visit, source)
     return div(
         row(state, badge("很久没有读到", "amber") if late else None,
-            tag("b", account), span(f"{source.spider} {parameters}", cls="hy-muted")),
+            tag("b", account), span(parameters), span(source.spider, cls="hy-muted")),
         div(_last(visit, source)),
         div(f"每 {span_words(source.every_seconds)}读一次", cls="hy-small"),
         div(f"原因：{source.reason}") if source.reason else None,
