@@ -125,4 +125,5 @@ def _pattern(words: str, prefix: bool) -> re.Pattern[str] | None:
 
 
 def _is_run(piece: str) -> bool:
-    return _IN_RUN.match(piece) is not None
+    first = piece[0]
+    return "一" <= first <= "鿿" or (not first.isascii() and _IN_RUN.match(first) is not None)

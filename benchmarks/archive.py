@@ -9,6 +9,7 @@ folder, else invented. Writes benchmarks/results/archive.json.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import lzma
 import os
@@ -127,6 +128,8 @@ def search(archive: Archive, rounds: int, **fields: Any) -> dict[str, float]:
 def measure(count: int, folder: Path) -> dict[str, Any]:
     lines, source = texts(count)
     posts = make_posts(lines)
+    gc.collect()
+    gc.freeze()  # the posts made beforehand are no part of what is measured
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     out: dict[str, Any] = {
         "posts": len(posts), "texts": source,

@@ -104,10 +104,7 @@ def page(
 
 
 def _order(connection: sqlite3.Connection, node: q.Node) -> list[Key]:
-    words = q.words_of(node)
-    if not words:
-        return sorted(connection.execute("SELECT 0.0, -created_at, n FROM temp.found"))
-    expression = match_expression(q.Or(tuple(words)))
+    expression = match_expression(q.Or(tuple(q.words_of(node))))
     # bm25() is negative, the most relevant the smallest
     rows: list[Key] = connection.execute(
         """SELECT bm25(words), -f.created_at, f.n FROM words CROSS JOIN temp.found f

@@ -69,15 +69,19 @@ class Prepared:
     def post_row(self, n: int) -> Row:
         """Values of `POST_COLUMNS`."""
         post, metrics = self.post, self.post.metrics
-        at = None if metrics is None else micros(metrics.read_at)
+        read = micros(post.read_at)
+        at = None
+        if metrics is not None:  # an import reads all at one moment
+            at = read if metrics.read_at == post.read_at else micros(metrics.read_at)
         counts: list[int | None] = []
         for name in COUNTS:
             value = None if metrics is None else getattr(metrics, name)
             counts += (value, None if value is None else at)
         return (
-            n, post.id, micros(post.created_at), micros(post.collected_at), micros(post.read_at),
+            n, post.id, micros(post.created_at),
+            read if post.collected_at == post.read_at else micros(post.collected_at), read,
             None if post.deleted_at is None else micros(post.deleted_at), self.slice,
-            post.platform, post.kind.value, post.author.kind.value, post.region, post.root,
+            post.platform, post.kind._value_, post.author.kind._value_, post.region, post.root,
             post.parent, at, *counts, self.sha,
         )  # fmt: skip
 

@@ -49,7 +49,7 @@ class Searching:
         with self._db.snapshot() as connection:
             _materialise(connection, asked, request.facets)
             total = connection.execute("SELECT count(*) FROM temp.found").fetchone()[0]
-            if request.newest_first:
+            if request.newest_first or not q.words_of(node):  # nothing to be relevant to
                 keys, cursor = _newest(connection, request.limit, request.after)
             else:
                 keys, cursor = page(connection, self._orders, node, request.limit, request.after)

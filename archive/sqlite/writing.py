@@ -26,13 +26,15 @@ from huiyin.records import Analysis, Post
 
 T = TypeVar("T")
 
-SMALLEST_SLICE = 250
-"""Posts in the first transaction of a bulk write; later ones follow the time that it took. Never
-fewer: they are about 8 ms of work, and on a slow disk smaller ones only wait more often."""
+FIRST_SLICE = 250
+"""Posts in the first transaction of a bulk write; later ones follow the time that it took."""
 LARGEST_SLICE = 1500
 """32,766 parameters a statement (SQLite's default limit) by 21 columns."""
 SLICE_SECONDS = 0.035
 """What a transaction aims at, so that most stay below 50 ms."""
+LEAST_WORK_SECONDS = 0.010
+"""Processor time that a transaction may always use: when it is the disk that takes long, smaller
+slices would only wait for it more often."""
 PAUSE_SECONDS = 0.003
 """After each transaction of a bulk write: three tries of a waiting writer (`POLL_SECONDS`)."""
 
@@ -42,24 +44,26 @@ class PostWriting:
 
     _db: Database
     _upkeep: Upkeep
-    _slice: int = SMALLEST_SLICE
+    _slice: int = FIRST_SLICE
 
     def put_posts(self, posts: Sequence[Post]) -> PutReport:
         report = PutReport()
         rest = iter(posts)
         while prepared := [Prepared(post) for post in islice(rest, self._slice)]:
             with self._db.write() as connection:
-                started = time.perf_counter()
+                started, worked = time.perf_counter(), time.thread_time()
                 report += _put(connection, prepared)
-            self._adapt(len(prepared), time.perf_counter() - started)
+            self._adapt(len(prepared), time.perf_counter() - started, time.thread_time() - worked)
             if len(posts) > len(prepared):
                 self._db.pause(PAUSE_SECONDS)
         return report
 
-    def _adapt(self, rows: int, seconds: float) -> None:
+    def _adapt(self, rows: int, seconds: float, worked: float) -> None:
         """Choose the next slice so that it takes `SLICE_SECONDS`; grows slowly, shrinks at once."""
-        wanted = int(rows * SLICE_SECONDS / max(seconds, 1e-6))
-        self._slice = max(SMALLEST_SLICE, min(wanted, int(self._slice * 1.25) + 1, LARGEST_SLICE))
+        by_time = rows * SLICE_SECONDS / max(seconds, 1e-6)
+        by_work = rows * LEAST_WORK_SECONDS / max(worked, 1e-6)
+        wanted = int(max(by_time, by_work, 1.0))
+        self._slice = min(wanted, int(self._slice * 1.25) + 1, LARGEST_SLICE)
 
     def delete_posts(self, ids: Sequence[str], at: datetime) -> int:
         deleted = 0

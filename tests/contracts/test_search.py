@@ -185,7 +185,7 @@ def test_wrong_queries_name_the_place(archive: Archive, query: str, position: in
 @pytest.mark.parametrize(
     "request_", [
         SearchRequest(facets=("nothing",)), SearchRequest(timeline="year"),
-        SearchRequest(after="?"), SearchRequest(after="x", newest_first=False),
+        SearchRequest(after="?"), SearchRequest("停水", after="x", newest_first=False),
         SearchRequest(limit=-1),
     ],
 )  # fmt: skip
