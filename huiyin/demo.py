@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import sys
 import time
 from collections.abc import Callable
@@ -21,10 +20,10 @@ from archive.base import Archive
 from huiyin.app import ALL, App, open_app
 from huiyin.clock import system_clock
 from huiyin.commands.common import err, out
-from huiyin.errors import Conflict, HuiyinError, InputError
+from huiyin.errors import Conflict, InputError
 from huiyin.records import Account, Alert, AlertState, Draft, Incident, Role
 from huiyin.settings import CONFIG_FILE, load_settings
-from huiyin.supervise import Supervisor, stop_on_signals
+from huiyin.supervise import Supervisor, free_port, stop_on_signals
 
 READY_SECONDS = 120.0
 POLL_SECONDS = 0.3
@@ -94,24 +93,11 @@ def _state(home: Path, port: int) -> tuple[datetime, Ports]:
     kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     base = datetime.fromisoformat(kept["base_time"]) if kept else system_clock()
     ports = Ports(
-        _free_port(kept.get("platform", 0)), _free_port(kept.get("phone", 0)), _free_port(port)
+        free_port(kept.get("platform", 0)), free_port(kept.get("phone", 0)), free_port(port)
     )
     state = {"base_time": base.isoformat(), "platform": ports.platform, "phone": ports.phone}
     file.write_text(json.dumps(state), encoding="utf-8")
     return base, ports
-
-
-def _free_port(wanted: int) -> int:
-    """`wanted` if nobody listens there, else any free port of the loopback address."""
-    for port in (wanted, 0):
-        with socket.socket() as one:
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                one.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(one.getsockname()[1])
-    raise HuiyinError("本机没有空闲端口", "关掉一些程序再试")
 
 
 def _write_settings(home: Path, sample: Path, ports: Ports) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 from types import FrameType
+
+from huiyin.errors import HuiyinError
 
 GRACE_SECONDS = 5.0
 LONGEST_PAUSE = 30.0
@@ -106,6 +109,22 @@ def _die_with_parent() -> None:
 def orphaned(parent: int) -> bool:
     """True when the process that started us is gone (macOS has no parent-death signal)."""
     return os.getppid() != parent
+
+
+def free_port(wanted: int) -> int:
+    """`wanted` if nobody listens there, else any free port of the loopback address.
+
+    Raises `HuiyinError` when there is none.
+    """
+    for port in (wanted, 0):
+        with socket.socket() as one:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                one.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(one.getsockname()[1])
+    raise HuiyinError("本机没有空闲端口", "关掉一些程序再试")
 
 
 @contextlib.contextmanager

@@ -251,11 +251,12 @@ def draft(post_id: str, json: Json = False) -> None:
     if json:
         print_json(made.model_dump(mode="json"))
         return
-    out.print(f"[bold]{made.id}[/]　回复 {made.target}　以 {made.account} 的名义")
+    out.print(f"[bold]{made.id}[/]　回复 {made.target}　以 {made.account} 的名义", soft_wrap=True)
     out.print("（未发布，须另一人审核）\n")
     for sentence in made.sentences:
-        mark = "" if sentence.supported else "[red]【待核实】[/]"
+        marked = sentence.supported or "【待核实】" in sentence.text
+        mark = "" if marked else "[red]【待核实】[/]"
         sources = f"  [dim]← {'、'.join(sentence.sources)}[/]" if sentence.sources else ""
-        out.print(f"{mark}{escape(sentence.text)}{sources}")
+        out.print(f"{mark}{escape(sentence.text)}{sources}", soft_wrap=True)
     for note in made.style_notes:
         out.print(f"[yellow]文风[/] {escape(note)}")

@@ -15,7 +15,7 @@ from huiyin.check import run_checks
 from huiyin.commands.common import Json, opened, out, print_json
 from huiyin.errors import InputError
 from huiyin.settings import load_settings
-from huiyin.supervise import Supervisor, stop_on_signals
+from huiyin.supervise import Supervisor, free_port, stop_on_signals
 
 
 def demo(
@@ -81,14 +81,18 @@ def watch() -> None:
 
 
 def console(
-    port: Annotated[int | None, typer.Option(help="端口；默认 console.port。")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="端口；默认 console.port，0 = 任一空闲端口。")
+    ] = None,
 ) -> None:
     """只打开控制台（网页）。"""
-    from ui.run import console_command, console_environment
+    from ui.run import console_command, console_environment, console_url
 
     settings = load_settings()
-    command = console_command(settings, port or settings.console.port)
-    os.execve(command[0], command, {**os.environ, **console_environment(settings)})
+    chosen = (settings.console.port if port is None else port) or free_port(0)
+    out.print(f"控制台：{console_url(settings, chosen)}　Ctrl-C 停下。")
+    command = console_command(settings, chosen)
+    os.execve(command[0], command, console_environment(settings))
 
 
 def init() -> None:
