@@ -90,9 +90,19 @@ class _Nearest(NamedTuple):
 class Grouper:
     """Assigns each post to a group; a group's id is the id of its first post."""
 
-    def __init__(self, window_seconds: float, *, max_kept: int = MAX_KEPT) -> None:
+    def __init__(
+        self,
+        window_seconds: float,
+        *,
+        threshold: float = THRESHOLD,
+        words_share: float = WORDS_SHARE,
+        tag_threshold: float = TAG_THRESHOLD,
+        max_kept: int = MAX_KEPT,
+    ) -> None:
         self.window = window_seconds
         self.max_kept = max_kept
+        self._threshold, self._tag_threshold = threshold, tag_threshold
+        self._words_share = words_share
         self.watermark = -math.inf
         self._kept: dict[int, _Kept] = {}
         self._by_id: dict[str, int] = {}
@@ -154,7 +164,7 @@ class Grouper:
         if root_group is not None and not root_official:
             return root_group
         nearest = self._nearest(words, item)
-        if nearest.group is not None and nearest.similarity >= THRESHOLD:
+        if nearest.group is not None and nearest.similarity >= self._threshold:
             return nearest.group
         if root_group is not None:
             return root_group
@@ -180,8 +190,8 @@ class Grouper:
         if not rows:
             return _Nearest(-1.0, None)
         kept = [self._kept[row] for row in rows]
-        similar = WORDS_SHARE * self._cosines(words, weights, total, kept)
-        similar += (1 - WORDS_SHARE) * _meanings(item, kept)
+        similar = self._words_share * self._cosines(words, weights, total, kept)
+        similar += (1 - self._words_share) * _meanings(item, kept)
         best = min(
             range(len(rows)), key=lambda place: (-round(float(similar[place]), 6), rows[place])
         )
@@ -228,7 +238,7 @@ class Grouper:
             group, count = max(groups.items(), key=lambda pair: (pair[1], pair[0]))
             if count < TAG_MIN_POSTS or count < TAG_SHARE * sum(groups.values()):
                 continue
-            if self._nearest(words, item, only=group).similarity >= TAG_THRESHOLD:
+            if self._nearest(words, item, only=group).similarity >= self._tag_threshold:
                 return group
         return None
 
