@@ -29,7 +29,8 @@ T = TypeVar("T")
 FIRST_SLICE = 250
 """Posts in the first transaction of a bulk write; later ones follow the time that it took."""
 LARGEST_SLICE = 1500
-"""32,766 parameters a statement (SQLite's default limit) by 21 columns."""
+ROWS_A_STATEMENT = (500, 100, 20, 5, 1)
+"""Largest first; 500 rows of 21 columns stay below SQLite's default limit of 32,766 parameters."""
 SLICE_SECONDS = 0.035
 """What a transaction aims at, so that most stay below 50 ms."""
 LEAST_WORK_SECONDS = 0.010
@@ -150,13 +151,20 @@ def _insert(connection: sqlite3.Connection, fresh: Sequence[Prepared]) -> dict[s
 def _insert_rows(
     connection: sqlite3.Connection, table: str, columns: Sequence[str], rows: Iterable[Any]
 ) -> None:
-    """Insert rows by as few statements as the parameter limit allows."""
+    """Insert rows, many by one statement.
+
+    Only a few lengths of statement, so that each is compiled once: one of every length would be
+    kept with its thousands of parameters, about 2 MB each.
+    """
     row = "(" + ",".join("?" * len(columns)) + ")"
-    for part in _parts(rows, 32_000 // len(columns)):
-        connection.execute(
-            f"INSERT INTO {table} ({','.join(columns)}) VALUES " + ",".join([row] * len(part)),
-            [value for values in part for value in values],
-        )
+    left = list(rows)
+    start = 0
+    for size in ROWS_A_STATEMENT:
+        sql = f"INSERT INTO {table} ({','.join(columns)}) VALUES " + ",".join([row] * size)
+        while len(left) - start >= size:
+            part = left[start : start + size]
+            connection.execute(sql, [value for values in part for value in values])
+            start += size
 
 
 def _write_analysis(connection: sqlite3.Connection, post_id: str, one: Analysis, body: str) -> int:
