@@ -149,8 +149,15 @@ def key_of(rows: list[Row]) -> dict[str, Any]:
     said = {
         name: [row.id for row in rows if row.section == f"{name} official"] for name in INCIDENTS
     }
+    under = {
+        name: [row.id for row in rows if notices.get(row.flags.get("on", "")) in said[name]]
+        for name in INCIDENTS
+    }
     return {
-        "incidents": {name: {"posts": posts[name], "official": said[name]} for name in INCIDENTS},
+        "incidents": {
+            name: {"posts": posts[name], "official": said[name], "comments": under[name]}
+            for name in INCIDENTS
+        },
         "lively": posts[LIVELY],
         "appeals": {str(r.id): notices[r.flags["ans"]] for r in rows if "ans" in r.flags},
     }
