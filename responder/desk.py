@@ -148,8 +148,9 @@ class Desk:
     ) -> Stored[Draft]:  # fmt: skip
         """Replace the text; every sentence is checked again. An approval or submission is void.
 
-        `cite`: ids of official notices to rest on; None = those cited before. Raises `Conflict`
-        for a stale version, `InputError` for an empty text or a source that is no official notice.
+        `cite`: ids of official notices to rest on; None = those cited before and those found for
+        the case now (a sentence that one supports then cites it). Raises `Conflict` for a stale
+        version, `InputError` for an empty text or a source that is no official notice.
         """
         require_person(actor, Role.DRAFTER, Role.REVIEWER)
         if not text.strip():
@@ -160,8 +161,7 @@ class Desk:
                 raise NotAllowed("已经发布的回复不能再改", "需要补充请另写一条", reason="state")
             case = self.case(draft.case, actor.scope).case.record
             post = self._post(case, actor.scope)
-            sources = cite if cite is not None else _sources(draft)
-            evidence = self._notices([one for one in sources if one != post.id])
+            evidence = self._evidence_for(draft, case, post, cite, now)
             written = drafting.rewrite(text, post, evidence, now)
             edited = draft.model_copy(
                 update={
@@ -186,7 +186,15 @@ class Desk:
         return self._followed(self._review.return_(draft_id, actor, version, why))
 
     def approve(self, draft_id: str, actor: Actor, version: int) -> Stored[Draft]:
-        """Agree to exactly what `version` says; see `Review.approve`."""
+        """Agree to exactly what `version` says; see `Review.approve`.
+
+        Refused as `unsupported` too when a notice it rests on has been deleted meanwhile.
+        """
+        draft = self.draft(draft_id, actor.scope).record
+        sources = _sources(draft)
+        there = self._archive.get_posts(sources, ALL)
+        if any(one not in there or there[one].deleted_at is not None for one in sources):
+            raise NotAllowed("所引的依据已被删除", "退回修改，换一个依据", reason="unsupported")
         return self._followed(self._review.approve(draft_id, actor, version))
 
     def publish(
@@ -299,6 +307,15 @@ class Desk:
                 raise InputError(f"{one} 不是官方通告，不能作出处", "从依据列表里选")
         return [found[one] for one in ids if found[one].deleted_at is None]
 
+    def _evidence_for(
+        self, draft: Draft, case: Case, post: Post, cite: Sequence[str] | None, now: datetime
+    ) -> list[Post]:
+        if cite is not None:
+            return self._notices(cite)
+        cited = self._notices([one for one in _sources(draft) if one != post.id])
+        found = [one.notice for one in self._retriever.find(post, case.account, now)]
+        return list({one.id: one for one in (*cited, *found)}.values())
+
     def _about_duplicate(self, case: Case) -> tuple[str, ...]:
         original = cases.duplicate_of(case)
         if not original:
@@ -355,8 +372,5 @@ def draft_id(case: str) -> str:
 
 
 def _sources(draft: Draft) -> list[str]:
-    """Cited by any sentence, each once. An edit that drops a sentence keeps its notice citable
-
-    for as long as the draft has it among its sources.
-    """
+    """Posts cited by any sentence, each once."""
     return list(dict.fromkeys(one for line in draft.sentences for one in line.sources))

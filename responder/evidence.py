@@ -20,6 +20,7 @@ from huiyin.records import Account, AuthorKind, Kind, Post, Scope
 from huiyin.vectors import unpack
 from responder.base import Embedder
 from responder.facts import number
+from responder.lexicon import LEAST_RANGE, PAIRS
 from responder.words import keywords, readable, squeeze
 
 ALL = Scope.everything()
@@ -27,40 +28,18 @@ SHANGHAI = ZoneInfo("Asia/Shanghai")
 CANDIDATES = 30
 OLDEST = timedelta(days=3 * 365)
 """Older notices are taken as outdated: most rules that they tell of are reviewed within it."""
-WEIGHT_WORDS = 0.54
-WEIGHT_VECTOR = 0.46
-WEIGHT_OWN = 0.13
-"""Bonus of the answering account's own notices; its ancestors and siblings get half."""
-WORDS_ALONE = 4.0
+WEIGHT_WORDS = 0.4
+WEIGHT_VECTOR = 0.6
+WEIGHT_OWN = 0.2
+"""Bonus of the answering account's own notices; its ancestors and siblings get a quarter."""
+WORDS_ALONE = 3.3
 """Instead of the first two where there are no vectors."""
-ENOUGH = 0.71
+ENOUGH = 0.5
 """Fused score from which a notice is used in a draft.
 
-Weights and bar measured on 38 sample appeals with a known notice among 54, and 60 real appeals of
-another city that none of them answers, base model: the right notice comes first for 36, is used
-for 33; one foreign appeal in five gets a notice that does not fit, which two people then read.
-BM25 finds the candidates but its score relative to the best candidate is left out: any
-weight of it made both figures worse (0.5: first for 34, used for 31).
+Weights and bar are measured, see docs/decisions/responder-evidence.md. BM25 finds the candidates,
+but its score relative to the best candidate is left out: any weight of it made things worse.
 """
-LEAST_WORDS, LEAST_VECTOR = 0.05, 0.9
-"""One of the two must be reached, however high the other is with the bonus."""
-LEAST_RANGE = 0.2
-"""A model that hardly tells the pairs below apart must not be read as if it did."""
-PAIRS = (
-    ("家里水龙头没水，什么时候能来", "因管道抢修，今日起停水，预计明早恢复供水"),
-    ("身份证丢了去哪里补办", "补领居民身份证请到户籍派出所或户政大厅办理"),
-    ("半夜工地施工吵得睡不着", "夜间噪声施工须有证明并提前公告，未公告可举报"),
-    ("公交车等了一个小时都不来", "因道路封闭，部分公交线路临时改道并取消站点"),
-    ("老板拖欠工资不给怎么办", "被欠薪的劳动者可向劳动保障监察支队投诉"),
-    ("孩子上小学需要准备什么材料", "小学新生报名请携带户口簿和房产证明"),
-    ("医院晚上有没有儿科门诊", "妇幼保健院开设夜间儿科门诊，节假日照常"),
-    ("小区门口垃圾堆成山没人清", "生活垃圾每日清运两次，大件垃圾预约收运"),
-)
-"""Questions and answers of our own by which a model's cosines are scaled: each model has its own
-
-level of cosine for texts that match and for texts that do not.
-"""
-
 _CN = "一二三四五六七八九十"
 _END = re.compile(
     rf"(?:至|到|截至|截止|止于|—|-|~|～)(?:(\d{{4}})年)?(?:(\d{{1,2}}|[{_CN}]+)月)(\d{{1,2}}|[{_CN}]+)[日号]"
@@ -87,7 +66,7 @@ class Found:
     words: float
     vector: float
     near: float
-    """1 = the answering account's own, 0.5 = its ancestors' and siblings', 0 = others'"""
+    """1 = the answering account's own, 0.25 = its ancestors' and siblings', 0 = others'"""
 
 
 class Retriever:
@@ -150,7 +129,7 @@ class Retriever:
         return max(0.0, (cosine - low) / max(high - low, LEAST_RANGE))
 
     def _family(self, account: str) -> dict[str, float]:
-        """Names of accounts whose notices are near: its own 1, those above and beside it 0.5."""
+        """Names of accounts whose notices are near: its own 1, those above and beside it 0.25."""
         stored = self._archive.get(Account, account, ALL)
         if stored is None:
             return {}
@@ -158,7 +137,7 @@ class Retriever:
         if stored.record.parent:
             kin.append(self._archive.get(Account, stored.record.parent, ALL))
             kin.extend(self._archive.records(Account, ALL, ref=stored.record.parent))
-        near = {one.record.name: 0.5 for one in kin if one is not None}
+        near = {one.record.name: 0.25 for one in kin if one is not None}
         return {**near, stored.record.name: 1.0}
 
 
@@ -167,12 +146,8 @@ def _fused(
 ) -> Found:
     vector = vectors.get(notice.id, 0.0)
     near = family.get(notice.author.name or "", 0.0)
-    if not vectors:
-        total = WORDS_ALONE * words
-    elif words < LEAST_WORDS and vector < LEAST_VECTOR:
-        total = 0.0
-    else:
-        total = WEIGHT_WORDS * words + WEIGHT_VECTOR * vector
+    both = WEIGHT_WORDS * words + WEIGHT_VECTOR * vector
+    total = both if vectors else WORDS_ALONE * words
     return Found(notice, total + WEIGHT_OWN * near * (total > 0), words, vector, near)
 
 
