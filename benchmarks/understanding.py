@@ -72,7 +72,8 @@ def best(work: Callable[[], object], rounds: int) -> float:
 
 def yardstick(tokens: Sequence[list[int]], vocabulary: int, sample: int) -> Callable[[], None]:
     """A forward pass of a base-size encoder over every `sample`-th batch row set."""
-    encoder = BertModel(BertConfig(vocab_size=vocabulary), add_pooling_layer=False).eval()
+    encoder = BertModel(BertConfig(vocab_size=vocabulary), add_pooling_layer=False)
+    encoder.eval()  # type: ignore[no-untyped-call]
     few = tokens[::sample]
 
     def work() -> None:

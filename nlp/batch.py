@@ -250,7 +250,7 @@ def _open_read(path: Path) -> IO[bytes]:
 def _open_write(target: Path, part: Path) -> IO[str]:
     """Open the part file; it is compressed if the target's name says so."""
     if target.suffix == ".gz":
-        return gzip.open(part, "wt", encoding="utf-8")  # type: ignore[return-value]
+        return gzip.open(part, "wt", encoding="utf-8")
     if target.suffix == ".xz":
         return lzma.open(part, "wt", encoding="utf-8")
     return part.open("w", encoding="utf-8")

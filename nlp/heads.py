@@ -30,10 +30,15 @@ class Heads(nn.Module):
 
     def forward(self, states: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """Turn states (b, t, hidden) and mask (b, t) of 0/1 into logits (b, labels) by task."""
+        joined = self.dropout(self.pool(states, mask))
+        return {task: layer(joined) for task, layer in self.layers.items()}
+
+    @staticmethod
+    def pool(states: Tensor, mask: Tensor) -> Tensor:
+        """[CLS] state beside the mean of all states: (b, 2 * hidden)."""
         weights = mask.unsqueeze(-1).to(states.dtype)
         mean = (states * weights).sum(1) / weights.sum(1).clamp(min=1)
-        joined = self.dropout(torch.cat([states[:, 0], mean], dim=-1))
-        return {task: layer(joined) for task, layer in self.layers.items()}
+        return torch.cat([states[:, 0], mean], dim=-1)
 
     def save(self, folder: Path) -> None:
         """Write heads.safetensors (float16) and heads.json (labels, temperatures)."""

@@ -64,4 +64,5 @@ def tokenise(tokenizer: Tokenizer, texts: Sequence[str], limit: int) -> list[lis
     """Token ids of cleaned texts with [CLS] and [SEP], at most `limit` each, head and tail kept."""
     first, last = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
     found = tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+    assert first is not None and last is not None  # noqa: S101
     return [[first, *head_and_tail(item.ids, limit - 2), last] for item in found]

@@ -32,8 +32,10 @@ base model's, so that grouping and retrieval keep working.
 
 Settings: the defaults in `nlp/training/config.py` (seed 20260101, batches of 2,400 tokens, learning
 rate 1e-4 falling to 0, label smoothing 0.05, square-root class weights, the mean of the weights
-over the last quarter). One departure: the run was planned for 3,982 steps (two epochs) and
-shortened at step 1,800 to the 2,900 that are now the default, so up to there its learning rate
+over the last quarter). The heads for intent and for wanting an answer are then fitted again on the
+frozen encoder, with titles and opening sentences of messages as short complaints, questions and
+requests (`nlp/training/refit.py`). One departure: the run was planned for 3,982 steps (two epochs)
+and shortened at step 1,800 to the 2,900 that are now the default, so up to there its learning rate
 fell more slowly than a fresh run's would.
 
 """

@@ -15,7 +15,7 @@ from transformers import AutoModel, BertModel
 
 from nlp.heads import Heads
 from nlp.text import tokenise
-from nlp.training import batches, data, export, scores, vocabulary
+from nlp.training import batches, data, export, refit, scores, vocabulary
 from nlp.training.config import LABELS, TrainConfig
 from nlp.training.data import Data, Example
 
@@ -55,6 +55,7 @@ def train(config: TrainConfig, progress: Progress | None = None) -> Path:
         value.copy_(run.mean[f"encoder.{name}"])
     for name, value in run.heads.state_dict().items():
         value.copy_(run.mean[f"heads.{name}"])
+    refit.refit(run.encoder, run.heads, run.tokenizer, run.sets, config)
     found = scores.dev_scores(run.encoder, run.heads, run.tokenizer, run.sets.dev, config)
     log.info("development sets: %s", json.dumps(found))
     return export.write(run.encoder, run.heads, run.tokenizer, run.sets, config)
