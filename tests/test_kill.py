@@ -20,10 +20,10 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from archive.dump import dump
 
 from archive import open_archive
 from archive.base import Archive
+from archive.dump import dump
 from huiyin.records import Alert, AlertState, Scope
 from samples import cities
 
@@ -122,12 +122,11 @@ def _service(
 
 
 def _whole_path(home: Path, kills: random.Random | None) -> list[int]:
-    """Accounts, people, import, analysis, incidents, alerts; returns the exit codes of the kills."""
-    files = [
-        str(next(iter(cities().values())) / name) for name in ("statuses.json", "notices.json")
-    ]
+    """Accounts, people, import, analysis, incidents, alerts; returns the kills' exit codes."""
+    city = next(iter(cities().values()))
+    files = [str(city / name) for name in ("statuses.json", "notices.json")]
     assert _huiyin(home, "init").wait(60) == 0
-    accounts = next(iter(cities().values())) / "accounts.json"
+    accounts = city / "accounts.json"
     assert _huiyin(home, "account", "load", str(accounts)).wait(60) == 0
     assert _huiyin(home, "user", "add", "zhao", "--name", "赵", "--role", "值班员").wait(60) == 0
     codes = []

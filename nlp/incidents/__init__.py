@@ -11,9 +11,9 @@ from nlp.incidents.base import (
 )
 from nlp.incidents.detector import HOLD, Detector
 from nlp.incidents.replay import replay
-from nlp.incidents.texts import GroupLine, group_texts, write_groups
+from nlp.incidents.texts import GroupLine, TextGrouper, write_groups
 
 __all__ = [
     "HOLD", "AlertStep", "Detector", "DetectorReport", "GroupLine", "OpenArchive", "Prepare",
-    "Progress", "Rejected", "ReplayReport", "group_texts", "replay", "write_groups",
+    "Progress", "Rejected", "ReplayReport", "TextGrouper", "replay", "write_groups",
 ]  # fmt: skip

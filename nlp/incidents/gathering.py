@@ -18,7 +18,7 @@ from nlp.incidents.terms import near_copies, own_words, plain, sketch, terms
 
 EVIDENCE = 200
 """Posts kept for title, summary and claims: the gravest, then the earliest."""
-RAW_CHARS = 1200
+RAW_CHARS = 600
 OWN_CHARS = 8
 """A comment with fewer characters of its own is no voice (转发微博, 太可怕了)."""
 MIN_SPREAD = 20

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import pickle
+import tempfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -15,8 +17,6 @@ from nlp.incidents.gathering import Gathering
 from nlp.incidents.record import title_of
 from nlp.incidents.severity import suspect
 
-Row = tuple[str, str, str | None, datetime | None, Analysis]
-"""id, text, title, created_at (aware; None = unknown), its analysis with vector"""
 _ORIGIN = Origin(spider="analyse")
 
 
@@ -28,7 +28,7 @@ class GroupLine:
     """Id of its first text."""
     title: str
     posts: list[str]
-    """Ids of its texts, in the order of the file."""
+    """Ids of its texts, in the order of their times."""
     authors: int
     """Independent voices: a text counts as its own author, near copies count once."""
     suspected_level: str | None
@@ -36,30 +36,53 @@ class GroupLine:
     """novelty, growth, authors, severity and their product `total`."""
 
 
-def group_texts(rows: Iterable[Row], settings: IncidentSettings) -> list[GroupLine]:
-    """Group analysed texts in the order given; the largest group first.
+class TextGrouper:
+    """Takes analysed texts one by one and groups them in the order of their times.
 
-    Rows without a time are taken to belong to the moment of the row before. Memory grows with the
-    ids, not with the texts (only those inside the window are kept).
+    They wait in a temporary file, so that memory grows with the ids and not with the texts. A text
+    without a time is taken to belong to the moment of the one before.
     """
-    board = Board(settings.window_hours * 3600)
-    groups: dict[str, list[str]] = {}
-    gatherings: dict[str, Gathering] = {}
-    moment = datetime.fromtimestamp(0, UTC)
-    for row_id, text, title, created_at, analysis in rows:
-        moment = created_at or moment
+
+    def __init__(self, settings: IncidentSettings) -> None:
+        self._settings = settings
+        self._waiting = tempfile.TemporaryFile()  # noqa: SIM115  (closed by `lines`)
+        self._order: list[tuple[datetime, int]] = []
+        self._moment = datetime.fromtimestamp(0, UTC)
+
+    def add(
+        self,
+        row_id: str,
+        text: str,
+        title: str | None,
+        created_at: datetime | None,
+        analysis: Analysis,
+    ) -> None:
+        """Take one text; `created_at` aware or None, `analysis` with its vector."""
+        self._moment = at = created_at or self._moment
         post = Post(
-            id=row_id, text=text, title=title, created_at=moment, collected_at=moment,
-            read_at=moment, source=_ORIGIN, analysis=analysis,
+            id=row_id, text=text, title=title, created_at=at, collected_at=at, read_at=at,
+            source=_ORIGIN, analysis=analysis,
         )  # fmt: skip
-        if post.id in board:
-            continue
-        step = board.decide(post)
-        groups.setdefault(step.group, []).append(row_id)
-        if step.joined:
-            gatherings[step.group] = step.gathering
-    lines = [_line(group, groups[group], one) for group, one in gatherings.items()]
-    return sorted(lines, key=lambda line: (-len(line.posts), line.group))
+        self._order.append((at, self._waiting.tell()))
+        pickle.dump(post, self._waiting)
+
+    def lines(self) -> list[GroupLine]:
+        """The groups of at least two texts, the largest first. Can be asked once."""
+        board = Board(self._settings.window_hours * 3600)
+        groups: dict[str, list[str]] = {}
+        gatherings: dict[str, Gathering] = {}
+        for _at, offset in sorted(self._order):
+            self._waiting.seek(offset)
+            post: Post = pickle.load(self._waiting)  # noqa: S301  (our own file, made above)
+            if post.id in board:
+                continue
+            step = board.decide(post)
+            groups.setdefault(step.group, []).append(post.id)
+            if step.joined:
+                gatherings[step.group] = step.gathering
+        self._waiting.close()
+        lines = [_line(group, groups[group], one) for group, one in gatherings.items()]
+        return sorted(lines, key=lambda line: (-len(line.posts), line.group))
 
 
 def _line(group: str, posts: list[str], gathering: Gathering) -> GroupLine:
