@@ -28,7 +28,7 @@ from crawler import AccountBook, Identity, import_files
 from crawler.build import Builder
 from crawler.importers.base import read_rows
 from crawler.importers.files import open_file
-from crawler.importers.run import recognise_file
+from crawler.importers.formats import recognise_file
 from huiyin.clock import system_clock
 
 POSTS = 100_000

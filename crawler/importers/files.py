@@ -88,6 +88,13 @@ def _look(path: Path, raw: IO[bytes], size: int) -> Opened:
     return Opened(path, head, items, raw, size)
 
 
+def is_compressed(path: Path) -> bool:
+    """True for gzip, xz, bzip2 and zip (Excel) files."""
+    with path.open("rb") as raw:
+        magic = raw.read(6)
+    return magic.startswith((b"\x1f\x8b", b"\xfd7zXZ\x00", b"BZh", b"PK"))
+
+
 class _Source(io.RawIOBase):
     """A stream that ends where it is damaged; `error` says so after the last good byte."""
 

@@ -10,6 +10,7 @@ import os
 import random
 import resource
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -21,11 +22,13 @@ import pytest
 from archive import open_archive
 from archive.base import Archive
 from crawler import AccountBook, Identity, import_files
-from huiyin.errors import ArchiveBusy, FileFormatError
+from crawler.importers import reading
+from huiyin.errors import ArchiveBusy, FileFormatError, HuiyinError
 from huiyin.records import Post, Scope
 
 Bring = Callable[..., tuple[Any, dict[str, Post]]]
 HEADER = "id,weibo_id,created_at,user_screen_name,text,pic_url,like_count"
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
 EVERYTHING = Scope.everything()
 
 
@@ -251,6 +254,32 @@ def test_progress_runs_from_nothing_to_all(bring: Bring, tmp_path: Path) -> None
     assert seen[-1] == (5000, 1.0) and seen == sorted(seen) and len(seen) > 3
 
 
+def _task(file: Path) -> reading.Task:
+    return reading.Task(path=file, secret=b"k" * 32, accounts=(), office="o", at=NOW, now=NOW,
+                        as_of=None, mapping=None)  # fmt: skip
+
+
+def test_a_large_file_is_read_ahead_with_the_same_outcome(tmp_path: Path) -> None:
+    rows = [comment(number, f"第{number}户停水" * 40) for number in range(8000)]
+    rows[4000] = "坏行"
+    file = write(tmp_path, csv_of(*rows))
+    assert list(reading.batches(_task(file))) == list(reading.read(_task(file)))
+    assert "k" * 8 not in repr(_task(file))
+
+
+def test_a_reader_that_dies_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = write(tmp_path, csv_of(*(comment(number, "停水" * 300) for number in range(8000))))
+    kept = subprocess.Popen
+
+    def popen(command: list[str], **options: Any) -> Any:
+        dies = "import os; from crawler.importers import reading; reading._send = lambda *_: os._exit(3)"
+        return kept([*command[:-1], f"{dies}; reading.main()"], **options)
+
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    with pytest.raises(HuiyinError, match="中途退出"):
+        list(reading.batches(_task(file)))
+
+
 def _import_in_a_process(file: Path, url: str) -> None:
     archive = open_archive(url)
     import_files([file], archive=archive, identity=Identity(b"k" * 32), accounts=AccountBook(),
@@ -261,8 +290,9 @@ def _import_in_a_process(file: Path, url: str) -> None:
 
 def test_kill_and_run_again_gives_the_undisturbed_end_state(tmp_path: Path) -> None:
     file = write(
-        tmp_path, csv_of(*(comment(number, f"第{number}户停水") for number in range(8000)))
+        tmp_path, csv_of(*(comment(number, f"第{number}户停水" * 30) for number in range(8000)))
     )
+    assert file.stat().st_size > 4 << 20  # read ahead by a process of its own
     killed, calm = (f"sqlite:///{tmp_path / name}" for name in ("killed.db", "calm.db"))
     spawn = multiprocessing.get_context("spawn")
     for seed in range(2):
