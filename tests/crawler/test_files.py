@@ -272,8 +272,11 @@ def test_a_reader_that_dies_is_noticed(tmp_path: Path, monkeypatch: pytest.Monke
     kept = subprocess.Popen
 
     def popen(command: list[str], **options: Any) -> Any:
-        dies = "import os; from crawler.importers import reading; reading._send = lambda *_: os._exit(3)"
-        return kept([*command[:-1], f"{dies}; reading.main()"], **options)
+        code = (
+            "import os; from crawler.importers import reading; "
+            "reading._send = lambda *_: os._exit(3); reading.main()"
+        )
+        return kept([*command[:-1], code], **options)
 
     monkeypatch.setattr(subprocess, "Popen", popen)
     with pytest.raises(HuiyinError, match="中途退出"):
