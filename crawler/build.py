@@ -160,6 +160,8 @@ class Builder:
         for one in named:
             if found := self._official.get(one.strip().lstrip("@")):
                 mentions = (*mentions, found)
+        if url:
+            url = mask(url, self._official)[0]
         read_at = read_at or self.at
         who, account = self._author(platform, uid, tool_key, name, author, region)
         if account is not None and kind in (Kind.POST, Kind.REPOST):
@@ -189,6 +191,8 @@ class Builder:
             return _NOBODY, None
         key = self.identity.author_key(platform, native) if native else None
         shown = name if kind in NAMED else None
+        if region:  # a column of a table may hold anything
+            region = mask(region, self._official)[0]
         author = Author(key=key, kind=kind, region=region or None, name=shown or None)
         return author, account.id if account else None
 

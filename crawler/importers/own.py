@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from pydantic import ValidationError
 
-from crawler.build import Builder, author_kind, clean
+from crawler.build import NAMED, Builder, author_kind, clean
 from crawler.importers.base import Head, Row, cell
 from crawler.privacy import mask
 from crawler.values import parse_count
-from huiyin.records import AuthorKind, Kind, Post
+from huiyin.records import Author, AuthorKind, Kind, Post
 
 PLATFORM = "file"
 """Platform of ids that name none."""
@@ -21,6 +22,7 @@ _KINDS = {
 }  # fmt: skip
 
 
+_KEY = re.compile(r"u[0-9a-f]{16}\Z")
 _AUTHOR_KINDS = frozenset(AuthorKind)
 
 
@@ -58,9 +60,28 @@ def _dumped(row: Row, build: Builder) -> Post:
     except ValidationError as error:
         where = "、".join(str(one["loc"][0]) for one in error.errors()[:3] if one["loc"])
         raise ValueError(f"字段有误：{where}") from error
-    text, _ = mask(clean(post.text), build.accounts.by_name)
-    title = mask(clean(post.title), build.accounts.by_name)[0] if post.title else None
-    return post.model_copy(update={"text": text, "title": title})
+    return post.model_copy(
+        update={
+            "text": _hidden(post.text, build), "author": _hidden_author(post, build),
+            "title": _hidden(post.title, build) if post.title else None,
+            "url": _hidden(post.url, build) if post.url else None,
+            "source": build.origin(post.source.query),
+        }
+    )  # fmt: skip
+
+
+def _hidden(text: str, build: Builder) -> str:
+    return mask(clean(text), build.accounts.by_name)[0]
+
+
+def _hidden_author(post: Post, build: Builder) -> Author:
+    """The author without a person's name; a key that is no keyed hash is made one."""
+    author = post.author
+    name = author.name if author.kind in NAMED else None
+    key = author.key
+    if key and not _KEY.match(key):
+        key = build.identity.author_key(post.platform, key)
+    return author.model_copy(update={"name": name, "key": key})
 
 
 def _short(row: Row, build: Builder) -> Post:

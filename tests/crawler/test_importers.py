@@ -242,6 +242,18 @@ def test_own_form_short_and_dumped(bring: Bring, tmp_path: Path) -> None:
     assert again == posts
 
 
+def test_a_dump_of_somebody_else_is_masked_too(bring: Bring, tmp_path: Path) -> None:
+    row = {
+        "id": "weibo:5", "text": "电话13800138000", "created_at": "2021-07-20T10:00:00Z",
+        "collected_at": "2021-07-20T10:00:00Z", "read_at": "2021-07-20T10:00:00Z",
+        "author": {"key": "5308742488", "kind": "ordinary", "name": "小王"},
+        "source": {"spider": "x", "query": "@小王"}, "url": "https://weibo.com/5308742488/K3fnuEfZK",
+    }  # fmt: skip
+    _, posts = bring(save(tmp_path, lines(row)))
+    stored = posts["weibo:5"].model_dump_json()
+    assert not any(secret in stored for secret in ("13800138000", "5308742488", "小王"))
+
+
 def test_any_table_with_a_mapping(bring: Bring, tmp_path: Path) -> None:
     import openpyxl
 
