@@ -70,7 +70,7 @@ def short_messages(config: TrainConfig) -> Iterator[Example]:
             intent = str(known) if known else weak.intent_of_title(title)
             labels = {"needs_answer": "yes", "intent": intent or "投诉"}
             weights = {"intent": 1.0 if known else (0.6 if intent else _PRIOR)}
-            for short in {_plain(title), _plain(_opening(text))}:
+            for short in dict.fromkeys((_plain(title), _plain(_opening(text)))):
                 if 4 <= len(short) <= 80:
                     own = dict(labels)
                     if "表扬" in (intent, weak.intent_of_title(short)):

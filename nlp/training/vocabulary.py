@@ -40,7 +40,8 @@ def choose(tokenizer: Tokenizer, config: TrainConfig) -> tuple[list[str], list[s
     """Return (pieces of the base vocabulary to keep, new emoji pieces), most frequent first."""
     counts: collections.Counter[int] = collections.Counter()
     emoji: collections.Counter[str] = collections.Counter()
-    known = tokenizer.get_vocab()
+    # get_vocab comes in another order each time; the base model's order makes runs repeatable.
+    known = dict(sorted(tokenizer.get_vocab().items(), key=lambda entry: entry[1]))
     for chunk in _chunks(texts(config), 4096):
         for encoding in tokenizer.encode_batch_fast(chunk, add_special_tokens=False):
             counts.update(encoding.ids)
