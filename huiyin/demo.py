@@ -64,6 +64,8 @@ def run_demo(sample: Path | None, home: Path, *, fresh: bool, port: int, until_r
     supervisor = Supervisor(home / "log")
     try:
         with stop_on_signals() as stop:
+            # The model takes longest to load, so its process starts before anything else.
+            supervisor.start("work", _command("work"), HUIYIN_HOME=str(home))
             passwords = _prepare(app, folder)
             _start(supervisor, home, folder, base_time, ports)
             ready = _follow(app, supervisor, ports, stop.is_set)
@@ -165,9 +167,12 @@ def _start(
         [python, "-m", "alerts.phone", "--port", str(ports.phone),
          "--out", str(home / "phone.jsonl")],
     )  # fmt: skip
-    # The model takes longest to load, so it starts first.
-    for name in ("work", "crawl", "watch", "console"):
-        supervisor.start(name, [python, "-m", "huiyin", name], HUIYIN_HOME=str(home))
+    for name in ("crawl", "watch", "console"):
+        supervisor.start(name, _command(name), HUIYIN_HOME=str(home))
+
+
+def _command(name: str) -> list[str]:
+    return [sys.executable, "-m", "huiyin", name]
 
 
 @dataclass
@@ -225,7 +230,8 @@ def _look(app: App, ports: Ports, client: httpx.Client) -> Seen:
     delivered = sum(one.state in {AlertState.SENT, AlertState.ACKNOWLEDGED} for one in alerts)
     return Seen(
         posts=posts, analysed=posts - waiting, incidents=counts.get(Incident.kind, 0),
-        delivered=delivered, drafts=counts.get(Draft.kind, 0), console=_console_answers(ports, client),
+        delivered=delivered, drafts=counts.get(Draft.kind, 0),
+        console=_console_answers(ports, client),
     )  # fmt: skip
 
 
