@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from crawler.importers.base import Head, Importer
-from crawler.importers.files import Opened, refusal
+from crawler.importers.files import Opened
 from crawler.importers.mapped import Mapped
 from crawler.importers.media_crawler import MediaCrawler, is_about_persons
 from crawler.importers.official import OfficialJson
 from crawler.importers.own import OwnJson
+from crawler.importers.pages import refusal
 from crawler.importers.weibo_crawler import WeiboCrawlerComments, WeiboCrawlerPosts
 from crawler.importers.weibo_search import WeiboSearch
 from crawler.importers.weibo_spider import WeiboSpider
