@@ -19,6 +19,8 @@ RECENT = 24 * HOUR
 GROWTH_UNIT = 3.0
 """-log10 of the probability that counts as 1: one in a thousand."""
 TERM_LIMIT = 2.0
+GRAVE = 0.3
+"""Severity from which a post complains, appeals or reports something; below is talk."""
 AUTHORS_UNIT = 3.0
 
 
@@ -46,12 +48,21 @@ class Burst:
     """Seconds of the span with the strongest growth."""
     seen: int
     expected: float
+    grave: int
+    """Voices that say something grave (`GRAVE`), not mere talk."""
     kinds: tuple[str, ...]
     """Kinds of content by number of voices."""
 
     @property
     def total(self) -> float:
         return self.novelty * self.growth * self.authors * self.severity
+
+    def holds(self, min_voices: int, min_score: float) -> bool:
+        """The rule for an alert: enough voices that say something grave, and the score.
+
+        A large crowd alone is no alert: the content as a whole must be grave too.
+        """
+        return self.grave >= min_voices and self.severity >= GRAVE and self.total >= min_score
 
     def terms(self) -> dict[str, float]:
         """For `Incident.score`."""
@@ -77,7 +88,7 @@ class Burst:
 def assess(voices: Sequence[Voice]) -> Burst:
     """Judge a group by its independent voices, at the moment of its latest one."""
     if not voices:
-        return Burst(0.0, 0.0, 0.0, 0.0, 0, HOUR, 0, 0.0, ())
+        return Burst(0.0, 0.0, 0.0, 0.0, 0, HOUR, 0, 0.0, 0, ())
     times = sorted(voice.time for voice in voices)
     now = times[-1]
     recent = sum(time > now - RECENT for time in times)
@@ -96,6 +107,7 @@ def assess(voices: Sequence[Voice]) -> Burst:
         span=span,
         seen=seen,
         expected=expected,
+        grave=sum(voice.weight >= GRAVE for voice in voices),
         kinds=tuple(sorted(counts, key=lambda kind: (-counts[kind], kind))),
     )
 

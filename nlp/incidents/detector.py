@@ -162,10 +162,7 @@ class Detector:
         voices = len(gathering.voices)
         if voices > 100 and voices % (voices // 50):
             return False  # a long chatter need not be judged at each post
-        burst = gathering.burst()
-        return (
-            burst.voices >= self._settings.min_authors and burst.total >= self._settings.min_score
-        )
+        return gathering.burst().holds(self._settings.min_authors, self._settings.min_score)
 
     # ---- writing what follows from a step
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from statistics import median
 
@@ -12,7 +12,7 @@ from nlp.incidents import lexicon
 from nlp.incidents.burst import Burst
 from nlp.incidents.gathering import Gathering, Member
 from nlp.incidents.severity import Figure, suspect
-from nlp.incidents.terms import terms
+from nlp.incidents.terms import tags, terms
 
 TITLE_CHARS = 30
 SUMMARY_SENTENCES = 3
@@ -24,8 +24,11 @@ ACTIVE_AUTHORS = 10
 
 _NOISE = re.compile(
     r"https?://\S+|#[^#\n]{1,40}#|@\S{1,30}|\[[^\[\]\s]{1,8}\]|网页链接|【(?:转|求|急|紧急)?扩[^】]*】|"
-    r"转发微博|\S{1,20}的微博视频|//.*"
+    r"转发微博|\S{1,20}的微博视频|//.*|&quot;?|[\u2600-\u27bf\ufe0f\u200d\u20e3]|"
+    r"[\U0001f000-\U0001faff]"
 )
+_CONTACT = re.compile(r"电话|手机|联系人|微信|【电话】|\*{4}|\d{7}|位置[:：]|地址[:：]")
+"""A sentence with a contact tells whom to call, not what happened."""
 _SENTENCE = re.compile(r"[^。！？!?；;\n…]+")
 _EDGE = " \t，,、:：.。~～-—“”\"'()（）【】《》·"
 
@@ -89,25 +92,31 @@ def state_of(
 
 def clean_sentence(text: str) -> str:
     """Without tags, handles, links, emoticons and stray punctuation at the edges."""
-    return re.sub(r"\s+", " ", _NOISE.sub(" ", text)).strip(_EDGE)
+    text = re.sub(r"\s+(?=[，。、：；！？]|$)", "", _NOISE.sub(" ", text))
+    return re.sub(r"\s+", " ", text).strip(_EDGE)
 
 
 def _sentences(members: Sequence[Member]) -> list[tuple[str, str]]:
     """(sentence, post id), the most telling first; no two that say the same."""
     counts: dict[str, int] = {}
     found: list[tuple[str, str, int, dict[str, int]]] = []
+    placed: dict[str, bool] = {}
+    topics = dict.fromkeys(tag for one in members for tag in tags(one.text))
     for place, one in enumerate(members):
         seen: dict[str, int] = {}
-        for raw in _SENTENCE.findall(_NOISE.sub(" ", one.text)):
-            text = clean_sentence(raw)
-            if 6 <= len(text) <= 120:
+        whole = _NOISE.sub(" ", one.text)
+        names = tuple(dict.fromkeys(where.text for where in one.places if where.text in whole))
+        for raw in _SENTENCE.findall(whole):
+            text = _without(clean_sentence(raw), topics)
+            if 6 <= len(text) <= 120 and not _CONTACT.search(text):
                 words = terms(text.lower())
+                placed.update({text: any(name in text for name in names)})
                 found.append((text, one.id, place, words))
                 seen.update(words)
         for word in seen:
             counts[word] = counts.get(word, 0) + 1
     scored = sorted(
-        ((_telling(text, words, counts, len(members)), -place, text, post, words)
+        ((_telling(text, words, counts, len(members), placed[text]), -place, text, post, words)
          for text, post, place, words in found),
         key=lambda row: (-row[0], -row[1], row[2]),
     )  # fmt: skip
@@ -120,15 +129,25 @@ def _sentences(members: Sequence[Member]) -> list[tuple[str, str]]:
     return [(text, post) for text, post, _ in chosen]
 
 
-def _telling(text: str, words: dict[str, int], counts: dict[str, int], posts: int) -> float:
-    """How many posts share the sentence's words, with grave words and a good length ahead."""
+def _telling(
+    text: str, words: dict[str, int], counts: dict[str, int], posts: int, placed: bool
+) -> float:
+    """How many posts share its words; ahead: grave words, a place, a good length."""
     if not words:
         return 0.0
     shared = sum(counts[word] for word in words if counts[word] > 1) / (len(words) * max(1, posts))
     grave = 0.3 if lexicon.DANGER.words.search(text) else 0.0
     grave += 0.2 if lexicon.OUTAGE.words.search(text) or lexicon.ORDER.words.search(text) else 0.0
     length = 0.2 if 10 <= len(text) <= 45 else 0.0
-    return shared + grave + length
+    return shared + grave + length + (0.2 if placed else 0.0)
+
+
+def _without(text: str, topics: Iterable[str]) -> str:
+    """A sentence that begins with the bare name of a topic tag loses it."""
+    for topic in topics:
+        if text.startswith(topic):
+            return text.removeprefix(topic).strip(_EDGE)
+    return text
 
 
 def _overlap(one: dict[str, int], other: dict[str, int]) -> float:
@@ -207,9 +226,11 @@ def _places(members: Sequence[Member]) -> tuple[Place, ...]:
     counts: dict[str, int] = {}
     first: dict[str, Place] = {}
     for one in members:
-        for adcode in dict.fromkeys(place.adcode for place in one.places):
+        body = _NOISE.sub(" ", f"{one.title or ''} {one.text}")
+        named = [place for place in one.places if place.text in body]  # not in a topic tag alone
+        for adcode in dict.fromkeys(place.adcode for place in named):
             counts[adcode] = counts.get(adcode, 0) + 1
-        for place in one.places:
+        for place in named:
             first.setdefault(place.adcode, place)
     order = sorted(counts, key=lambda adcode: (-counts[adcode], adcode))
     return tuple(first[adcode] for adcode in order[:5])

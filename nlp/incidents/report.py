@@ -164,7 +164,7 @@ def _card(
         f"<dl>{''.join(f'<div><dt>{k}</dt><dd>{v}</dd></div>' for k, v in facts)}</dl>"
         f"{'<h4>摘要</h4><ul>' + summary + '</ul>' if summary else ''}"
         f"{'<h4>说法</h4><ul>' + claims + '</ul>' if claims else ''}"
-        f"<details><summary>判断理由（总分 {incident.score.get('total', 0):.2f}）</summary>"
+        f"<details><summary>判断理由（最后总分 {incident.score.get('total', 0):.2f}）</summary>"
         f"<ul>{reasons}</ul></details></article>"
     )
 
