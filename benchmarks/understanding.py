@@ -95,6 +95,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--sample", type=int, default=8, help="the yardstick reads every n-th post")
     options = parser.parse_args()
+    busy = os.getloadavg()[0]
     torch.manual_seed(0)
     begin = time.perf_counter()
     model = Model()
@@ -123,6 +124,7 @@ def main() -> None:
         "all of it: text to record": len(texts) / best(understand, options.rounds),
     }
     print(f"{len(texts)} posts, mean {sum(map(len, tokens)) / len(tokens):.0f} tokens")
+    print(f"load average before the run: {busy:.1f} (figures count on an idle machine)")
     print(f"{torch.get_num_threads()} threads, model {model.id}, loaded in {load_seconds:.1f} s\n")
     print(f"{'':44}{'posts/s':>10}{'ratio':>9}")
     for name, rate in rates.items():
@@ -133,6 +135,7 @@ def main() -> None:
         "mean_tokens": round(sum(map(len, tokens)) / len(tokens), 1),
         "threads": torch.get_num_threads(),
         "machine": platform.machine(),
+        "load_average_before": round(busy, 1),
         "load_seconds": round(load_seconds, 2),
         "resident_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "posts_per_second": {name: round(rate, 1) for name, rate in rates.items()},

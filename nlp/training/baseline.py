@@ -37,7 +37,7 @@ def scores_of(task: str, sets: Data) -> dict[str, float]:
 def pipeline() -> Pipeline:
     """An unfitted TF-IDF + SVM."""
     grams = TfidfVectorizer(analyzer="char", ngram_range=(1, 3), min_df=2, sublinear_tf=True)
-    return make_pipeline(grams, LinearSVC(C=0.5))
+    return make_pipeline(grams, LinearSVC(C=0.5, class_weight="balanced"))
 
 
 def _is_labelled(item: Example, task: str) -> bool:
