@@ -85,7 +85,7 @@ def is_comment(item: Json) -> bool:
 
 def is_message(item: Json) -> bool:
     """Private messages have a sender and a recipient."""
-    return "recipient_id" in item or "sender_id" in item
+    return "recipient_id" in item or "sender_id" in item or {"sender", "recipient"} <= item.keys()
 
 
 def _member(name: str, member: Any, build: Builder) -> Iterator[Post]:

@@ -128,7 +128,7 @@ def _archive_counts(home: Path) -> int:
         assert draft.text == REPLY
         assert (draft.submitted_by, draft.reviewed_by) == ("nigao", "shenhe")
         assert archive.failures() == []
-        return archive.counts()["post"]
+        return archive.counts()["posts"]
     finally:
         archive.close()
 
@@ -211,7 +211,7 @@ def _again_continues(home: Path, posts: int) -> None:
         assert demo.process.wait(60) == 0
     archive = open_archive(f"sqlite:///{home}/huiyin.db")
     try:
-        assert archive.counts()["post"] >= posts
+        assert archive.counts()["posts"] >= posts
         texts = [post.id for post in archive.iter_posts(ALL)]
         assert len(texts) == len(set(texts))
         assert len(archive.records(Draft, ALL, state=DraftState.PUBLISHED)) == 1
