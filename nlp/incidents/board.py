@@ -15,9 +15,12 @@ from huiyin.records import Post
 from huiyin.vectors import unpack
 from nlp.incidents.gathering import OFFICIAL, Gathering, Member, by_words, member
 from nlp.incidents.grouping import Grouper, Item
+from nlp.incidents.severity import judge
 from nlp.incidents.terms import plain
 
 PREFIX = "incident:"
+GRAVE = 0.5
+"""Weight of content (severity.judge) from which a post counts as grave for grouping."""
 
 
 def item(post: Post) -> Item:
@@ -36,6 +39,7 @@ def item(post: Post) -> Item:
         root=root,
         by_words=by_words(post),
         official=post.author.kind in OFFICIAL,
+        grave=post.mentions if judge(post.text, analysis).weight >= GRAVE else (),
     )
 
 

@@ -4,8 +4,10 @@ A post joins the group of its nearest neighbour in the window when
 
     similarity = half tf-idf cosine over character bigrams + half cosine of the sentence vectors
 
-reaches `THRESHOLD`; else it stands alone and may become the first of a group. This is first-story
-detection by nearest neighbour (Allan et al. 1998; on posts: Mazoyer et al. 2020, twembeddings).
+reaches `THRESHOLD`; else it stands alone and may become the first of a group. Eyewitnesses of one
+accident share few words, so two posts with grave content that name the same official account gain
+`GRAVE_BONUS`, which fades with the time between them. This is first-story detection by nearest
+neighbour (Allan et al. 1998; on posts: Mazoyer et al. 2020, twembeddings).
 The weights and thresholds were chosen on the development streams, see docs/incidents.md.
 
 Everything here is a function of the posts that are kept (inside the window) in the order in which
@@ -37,6 +39,10 @@ TAG_THRESHOLD = 0.30
 """Similarity that is enough inside a group whose own topic tag the post carries."""
 TAG_MIN_POSTS = 4
 TAG_SHARE = 0.5
+GRAVE_BONUS = 0.2
+GRAVE_FADES = 3600.0
+"""Seconds after which the bonus has fallen to 1/e; after four times that it is not looked for."""
+GRAVE_READ = 48
 QUERY_TERMS = 32
 POSTING_READ = 48
 EXACT = 32
@@ -60,6 +66,8 @@ class Item:
     by_words: bool = True
     """False: a repost, which goes with its root whatever it says."""
     official: bool = False
+    grave: tuple[str, ...] = ()
+    """Official accounts that it names, when its content is grave; else empty."""
 
 
 @dataclass(slots=True)
@@ -114,6 +122,7 @@ class Grouper:
         self._free = list(range(_ROOM - 1, -1, -1))
         self._roots: dict[str, list[int]] = {}
         self._tags: dict[str, dict[str, int]] = {}
+        self._grave: dict[str, list[int]] = {}
         self._sizes: dict[str, int] = {}
         self._ages: list[tuple[float, int]] = []
         self._next = 0
@@ -187,11 +196,14 @@ class Grouper:
         total = math.log(len(self._kept) + 2) + 1.0
         weights = words.counts * (total - self._log_seen[words.ids])
         rows = self._candidates(words, weights, item.time, only)
+        if only is None:
+            rows = list(dict.fromkeys([*rows, *self._grave_rows(item)]))
         if not rows:
             return _Nearest(-1.0, None)
         kept = [self._kept[row] for row in rows]
         similar = self._words_share * self._cosines(words, weights, total, kept)
         similar += (1 - self._words_share) * _meanings(item, kept)
+        similar += _grave_bonus(item, kept)
         best = min(
             range(len(rows)), key=lambda place: (-round(float(similar[place]), 6), rows[place])
         )
@@ -214,6 +226,18 @@ class Grouper:
             and (only is None or self._kept[row].group == only)
         ]
         return heapq.nlargest(EXACT, found, key=lambda row: (round(gains[row], 6), row))
+
+    def _grave_rows(self, item: Item) -> list[int]:
+        """The latest kept posts with grave content that name one of the item's accounts."""
+        latest = 4 * GRAVE_FADES
+        rows = {
+            row
+            for account in item.grave
+            for row in self._grave.get(account, [])[-GRAVE_READ:]
+            if len(self._kept[row].words.ids)
+            and abs(self._kept[row].item.time - item.time) <= latest
+        }
+        return heapq.nlargest(GRAVE_READ, rows)
 
     def _cosines(
         self, words: _Words, weights: Floats, total: float, kept: Sequence[_Kept]
@@ -285,6 +309,8 @@ class Grouper:
         for mark in marks:
             counts = self._tags.setdefault(mark, {})
             counts[group] = counts.get(group, 0) + 1
+        for account in item.grave:
+            self._grave.setdefault(account, []).append(row)
 
     def _drop(self, row: int) -> tuple[str, str]:
         kept = self._kept.pop(row)
@@ -304,6 +330,11 @@ class Grouper:
             _count_down(counts, kept.group)
             if not counts:
                 del self._tags[mark]
+        for account in kept.item.grave:
+            rows = self._grave[account]
+            del rows[bisect_left(rows, row)]
+            if not rows:
+                del self._grave[account]
         _count_down(self._sizes, kept.group)
         return kept.item.id, kept.group
 
@@ -320,6 +351,18 @@ def _meanings(item: Item, kept: Sequence[_Kept]) -> Floats:
         float(item.vector @ one.item.vector)
         if item.vector is not None and one.item.vector is not None and item.model == one.item.model
         else UNKNOWN_COSINE
+        for one in kept
+    ]
+    return np.array(values, dtype=np.float64)
+
+
+def _grave_bonus(item: Item, kept: Sequence[_Kept]) -> Floats:
+    """What two grave posts to one account gain for being near in time, shape (len(kept),)."""
+    named = set(item.grave)
+    values = [
+        GRAVE_BONUS * math.exp(-abs(one.item.time - item.time) / GRAVE_FADES)
+        if not named.isdisjoint(one.item.grave)
+        else 0.0
         for one in kept
     ]
     return np.array(values, dtype=np.float64)
