@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from threading import Event
+from threading import Event, Thread
 
 import structlog
 
@@ -29,7 +29,10 @@ def work(app: App, stop: Event) -> None:
     """Analyse what is pending; when there is nothing, open cases and draft replies."""
     log.info("work: ready", model=app.understanding.model)
     office = _Office(app)
-    _loop(stop, lambda: app.analysis.run_once() or office.run_once())
+    try:
+        _loop(stop, lambda: app.analysis.run_once() or office.run_once())
+    finally:
+        app.analysis.close()  # a standby on another host need not wait for the lease to run out
 
 
 class _Office:
@@ -89,10 +92,19 @@ def crawl(app: App, stop: Event) -> None:
         stop.wait()
         return
     ensure_sources(app.archive, app.accounts, weibo)
+    Thread(target=_stop_when_orphaned, args=(stop,), daemon=True).start()
     run_crawl(
         app.archive, weibo=weibo, identity=app.identity, accounts=app.accounts, clock=app.clock,
         stop=stop,
     )  # fmt: skip
+
+
+def _stop_when_orphaned(stop: Event) -> None:
+    """Scrapy has a loop of its own; this tells it when whoever started us is gone."""
+    parent = os.getppid()
+    while not stop.wait(1.0):
+        if orphaned(parent):
+            stop.set()
 
 
 def _loop(stop: Event, step: Callable[[], int]) -> None:

@@ -38,16 +38,23 @@ def train_heads(
     data: Data = None,
     config: Annotated[Path | None, typer.Option(help="TOML 配置；默认用随附的。")] = None,
     base: Annotated[str | None, typer.Option(help="底座：文件夹或模型名。")] = None,
+    work: Annotated[Path, typer.Option(help="检查点放在哪里；换一个就从头训练。")] = Path(
+        "build/train"
+    ),
 ) -> None:
     """从底座微调出随附的模型：各任务的头和句向量。可中断后接着训练。"""
     from nlp.training import TrainConfig
     from nlp.training import train as run
 
-    overrides: dict[str, object] = {"data": _data_folder(data), "out": output}
+    overrides: dict[str, object] = {"data": _data_folder(data), "out": output, "work": work}
     if base:
         overrides["base"] = base
+    try:
+        chosen = TrainConfig.load(config, **overrides)
+    except (ValueError, OSError) as error:
+        raise InputError(f"训练配置有误：{error}", "改正后再试", file=str(config)) from error
     with progress_bar("训练") as progress:
-        folder = run(TrainConfig.load(config, **overrides), progress)
+        folder = run(chosen, progress)
     out.print(f"模型写在 {escape(str(folder))}")
 
 
