@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from huiyin.records import AuthorKind, Kind, Place, Post
 from nlp.incidents.burst import Burst, Voice, assess
@@ -17,10 +17,13 @@ from nlp.incidents.severity import Content, Figure, judge
 from nlp.incidents.terms import near_copies, own_words, plain, sketch, terms
 
 EVIDENCE = 200
-"""Posts kept for title, summary and claims: the gravest, then the earliest."""
+"""Posts kept for title, summary and claims: originals, then the gravest, then the earliest."""
 RAW_CHARS = 600
 OWN_CHARS = 8
 """A comment with fewer characters of its own is no voice (转发微博, 太可怕了)."""
+REPLY_FACTOR = 0.5
+WANTS_ANSWER = 0.5
+"""Who replies under a post mostly talks about it; a reply that wants an answer counts in full."""
 MIN_SPREAD = 20
 """So many reposting authors open an incident without a second voice."""
 OFFICIAL = (AuthorKind.GOVERNMENT, AuthorKind.MEDIA)
@@ -38,6 +41,8 @@ class Member:
     """Key, or the post's id when nobody knows who wrote it."""
     author_kind: AuthorKind
     voice: bool
+    original: bool
+    """False for comments and reposts."""
     copy_key: tuple[int, ...]
     content: Content
     title: str | None
@@ -46,9 +51,9 @@ class Member:
     accounts: tuple[str, ...]
 
     @property
-    def order(self) -> tuple[float, float, str]:
-        """Gravest first, then earliest."""
-        return (-self.content.weight if self.voice else 1.0, self.time, self.id)
+    def order(self) -> tuple[bool, float, float, str]:
+        """Originals first, then the gravest, then the earliest."""
+        return (not self.original, -self.content.weight, self.time, self.id)
 
     @property
     def official(self) -> bool:
@@ -66,7 +71,10 @@ def member(post: Post) -> Member:
     """Read one post."""
     text = post.text[:RAW_CHARS]
     whole = plain(post.title, post.text)
-    own = own_words(post.text)
+    content = judge(f"{post.title or ''} {own_words(post.text)}", post.analysis)
+    original = post.root is None or post.root == post.id
+    if not original and not (post.analysis and post.analysis.needs_answer >= WANTS_ANSWER):
+        content = replace(content, weight=round(content.weight * REPLY_FACTOR, 4))
     return Member(
         id=post.id,
         time=post.created_at.timestamp(),
@@ -74,8 +82,9 @@ def member(post: Post) -> Member:
         author=post.author.key or post.id,
         author_kind=post.author.kind,
         voice=by_words(post) and post.author.kind is not AuthorKind.GOVERNMENT,
+        original=original,
         copy_key=sketch(whole),
-        content=judge(f"{post.title or ''} {own}", post.analysis),
+        content=content,
         title=post.title,
         text=text,
         places=post.analysis.places if post.analysis else (),

@@ -24,13 +24,13 @@ ACTIVE_AUTHORS = 10
 
 _NOISE = re.compile(
     r"https?://\S+|#[^#\n]{1,40}#|@\S{1,30}|\[[^\[\]\s]{1,8}\]|网页链接|【(?:转|求|急|紧急)?扩[^】]*】|"
-    r"转发微博|\S{1,20}的微博视频|//.*|&quot;?|[\u2600-\u27bf\ufe0f\u200d\u20e3]|"
+    r"转发微博|\S{1,20}的(?:微博|秒拍|优酷)视频|//.*|&quot;?|[\u2600-\u27bf\ufe0f\u200d\u20e3]|"
     r"[\U0001f000-\U0001faff]"
 )
 _CONTACT = re.compile(r"电话|手机|联系人|微信|【电话】|\*{4}|\d{7}|位置[:：]|地址[:：]")
 """A sentence with a contact tells whom to call, not what happened."""
 _SENTENCE = re.compile(r"[^。！？!?；;\n…]+")
-_EDGE = " \t，,、:：.。~～-—“”\"'()（）【】《》·"
+_EDGE = " \t，,、:：.。~～-—“”\"'()（）【】《》『』「」·"
 
 
 def build(
@@ -47,7 +47,7 @@ def build(
     """The incident record of a group as it stands."""
     figures = gathering.figures()
     level, reasons = suspect(burst.severity, burst.voices, burst.kinds, figures)
-    sentences = _sentences(gathering.evidence[:SCAN])
+    sentences = _sentences(_tellers(gathering))
     counts = gathering.accounts
     accounts = tuple(sorted(counts, key=lambda account: (-counts[account], account)))
     last = _time(gathering.last)
@@ -94,6 +94,12 @@ def clean_sentence(text: str) -> str:
     """Without tags, handles, links, emoticons and stray punctuation at the edges."""
     text = re.sub(r"\s+(?=[，。、：；！？]|$)", "", _NOISE.sub(" ", text))
     return re.sub(r"\s+", " ", text).strip(_EDGE)
+
+
+def _tellers(gathering: Gathering) -> list[Member]:
+    """Posts to take sentences from: originals where there are any."""
+    first = gathering.evidence[:SCAN]
+    return [one for one in first if one.original] or first
 
 
 def _sentences(members: Sequence[Member]) -> list[tuple[str, str]]:
@@ -156,7 +162,7 @@ def _overlap(one: dict[str, int], other: dict[str, int]) -> float:
 
 def title_of(gathering: Gathering) -> str:
     """A telling sentence (or the title) of one of the posts, at most `TITLE_CHARS` characters."""
-    return _title(gathering.evidence, _sentences(gathering.evidence[:SCAN]))
+    return _title(gathering.evidence, _sentences(_tellers(gathering)))
 
 
 def _title(members: Sequence[Member], sentences: Sequence[tuple[str, str]]) -> str:
