@@ -49,7 +49,9 @@ if [ -n "$torch_index" ]; then
 else
     install --no-deps --require-hashes "${from[@]+"${from[@]}"}" -r requirements-torch.txt
 fi
-install --no-deps --no-build-isolation --no-index -e .
+if ! said=$(install --no-deps --no-build-isolation --no-index -e . 2>&1); then
+    echo "$said" >&2; exit 1
+fi
 rm -f .venv/.ready-*
 touch "$stamp"
 echo "完成。"
