@@ -34,14 +34,21 @@ fi
 if command -v uv >/dev/null; then
     install() { VIRTUAL_ENV=.venv uv pip install --quiet "$@"; }
 else
-    install() { .venv/bin/python -m pip install --quiet --disable-pip-version-check "$@"; }
+    install() {
+        .venv/bin/python -m pip install --quiet --disable-pip-version-check --use-pep517 "$@"
+    }
 fi
 from=()
 [ -n "$wheels" ] && from=(--no-index --find-links "$wheels")
 
 echo "安装依赖（第一次约 2 分钟，torch 最大）…"
 # Every package is pinned with its dependencies, so nothing is resolved here (--no-deps).
-install --no-deps --require-hashes "${from[@]+"${from[@]}"}" -r requirements.txt
+# setuptools comes first: what has no wheel (jieba) is built with it, offline too.
+first=$(mktemp)
+trap 'rm -f "$first"' EXIT
+awk '/^setuptools==/ {on = 1} on {print} on && !/\\$/ {exit}' requirements.txt > "$first"
+install --no-deps --require-hashes "${from[@]+"${from[@]}"}" -r "$first"
+install --no-deps --no-build-isolation --require-hashes "${from[@]+"${from[@]}"}" -r requirements.txt
 if [ -n "$torch_index" ]; then
     version=$(sed -nE 's/^torch==([^ ;\\]+).*/\1/p' requirements-torch.txt)
     echo "torch $version 取自 $torch_index：同一版本，但不核对哈希。"
