@@ -26,7 +26,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nlp.incidents.terms import tags, terms
+from nlp.incidents.terms import tags, terms, without_tags
 
 Vector = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
@@ -269,7 +269,7 @@ class Grouper:
     # ---- keeping
 
     def _words(self, item: Item) -> _Words:
-        found = list(terms(item.text).items())[:MAX_TERMS]
+        found = list(terms(without_tags(item.text)).items())[:MAX_TERMS]
         ids = np.fromiter((self._term_id(term) for term, _ in found), np.int64, len(found))
         counts = np.array([1.0 + math.log(count) for _, count in found], dtype=np.float64)
         return _Words(ids, counts)

@@ -20,6 +20,8 @@ SHINGLE = 4
 COPY_MIN_CHARS = 15
 """Shorter texts that are alike may well be independent (地震了！), so they are never copies."""
 
+TAGLESS_CHARS = 6
+
 _URL = re.compile(r"https?://\S+|\bt\.cn/\w+", re.IGNORECASE)
 _MENTION = re.compile(r"@(?:某用户|[\w\-·]{1,30})")
 _CHAIN = re.compile(r"//\s*@.*", re.DOTALL)
@@ -51,6 +53,15 @@ def plain(title: str | None, text: str) -> str:
 def tags(text: str) -> tuple[str, ...]:
     """Topic tags (#...#) of a text, each once, in order."""
     return tuple(dict.fromkeys(sys.intern(tag) for tag in _TAG.findall(text)))
+
+
+def without_tags(text: str) -> str:
+    """The text without its topic tags, unless nearly nothing is left then.
+
+    A tag that everybody uses would glue a day together while the idf has not yet learned it.
+    """
+    rest = _TAG.sub(" ", text)
+    return rest if sum(map(len, _RUN.findall(rest))) >= TAGLESS_CHARS else text
 
 
 def terms(text: str) -> dict[str, int]:
