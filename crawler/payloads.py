@@ -198,6 +198,8 @@ def _author(item: Json, region_field: str, user_field: str = "user") -> dict[str
     user = item.get(user_field)
     region = str(item.get(region_field) or "")
     region = region.removeprefix("发布于").removeprefix("来自").strip()
+    if region.startswith("<"):  # the older form: a link to the author's client, not a place
+        region = ""
     if isinstance(user, int | str):  # trim_user=1 leaves only the number
         return {"uid": str(user), "region": region}
     if not isinstance(user, Mapping):

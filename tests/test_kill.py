@@ -14,21 +14,25 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import httpx
 import pytest
 
 from archive import open_archive
 from archive.base import Archive
 from archive.dump import dump
+from crawler.sample_platform import start_server
 from huiyin.records import Alert, AlertState, Scope
 from samples import cities
 
 ALL = Scope.everything()
 SEED = 20261122
+CITY = next(iter(cities().values()))
 # Times of day at which a step happened to run, what is derived from them, and who holds a queue.
 VOLATILE = {
     "opened_at", "alerted_at", "committed_at", "sent_at", "next_at", "attempts", "due_at",
@@ -121,16 +125,29 @@ def _service(
     return codes
 
 
-def _whole_path(home: Path, kills: random.Random | None) -> list[int]:
+def _pages(folder: Path) -> list[str]:
+    """The sample's day as it ends now, saved page by page: old news would wake nobody."""
+    folder.mkdir()
+    files = []
+    with start_server(CITY, now=datetime.now(UTC), live_seconds=0) as platform:
+        for uid, token in platform.tokens.items():
+            for name in ("mentions", "user_timeline"):
+                address = f"{platform.url}/2/statuses/{name}.json"
+                answer = httpx.get(address, params={"access_token": token, "count": 200})
+                if '"statuses"' in answer.text and answer.json()["statuses"]:
+                    files.append(folder / f"{name}-{uid}.json")
+                    files[-1].write_bytes(answer.content)
+    return [str(file) for file in files]
+
+
+def _whole_path(home: Path, files: list[str], kills: random.Random | None) -> list[int]:
     """Accounts, people, import, analysis, incidents, alerts; returns the kills' exit codes."""
-    city = next(iter(cities().values()))
-    files = [str(city / name) for name in ("statuses.json", "notices.json")]
     assert _huiyin(home, "init").wait(60) == 0
-    accounts = city / "accounts.json"
+    accounts = CITY / "accounts.json"
     assert _huiyin(home, "account", "load", str(accounts)).wait(60) == 0
     assert _huiyin(home, "user", "add", "zhao", "--name", "赵", "--role", "值班员").wait(60) == 0
     codes = []
-    arguments = ("import", *files, "--as-of", "2026-11-22")
+    arguments = ("import", *files)
     for _ in range(3 if kills else 0):
         process = _huiyin(home, *arguments)
         time.sleep(kills.uniform(0.8, 2.2) if kills else 0)
@@ -168,12 +185,13 @@ def test_killed_again_and_again_ends_as_the_undisturbed_run(tmp_path: Path, phon
     server, handler = phone
     webhook = f"http://127.0.0.1:{server.server_port}/"
     calm = _home(tmp_path / "calm", None, webhook)
-    _whole_path(calm, None)
+    files = _pages(tmp_path / "pages")
+    _whole_path(calm, files, None)
     calm_messages = dict(handler.seen)
     handler.seen.clear()
 
     hit = _home(tmp_path / "hit", calm / "var/secrets", webhook)
-    codes = _whole_path(hit, random.Random(SEED))
+    codes = _whole_path(hit, files, random.Random(SEED))
     killed = codes.count(-signal.SIGKILL)
     assert killed >= 6, f"too few kills hit a running process: {codes}"
 
