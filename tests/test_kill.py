@@ -169,6 +169,11 @@ def _state(home: Path) -> list[Any]:
     archive.close()
     kept = [row for row in rows if _kind(row) not in OTHERS]
     assert sum(_kind(row) == "post" for row in kept) > 400
+    for row in kept:
+        if _kind(row) == "alert":  # when it was made, and how old the posts were by then
+            del row["created_at"]
+            lines = row["text"].splitlines()
+            row["text"] = [line for line in lines if not line.startswith("读到时已发出")]
     return sorted(kept, key=lambda row: json.dumps(row, sort_keys=True))
 
 
