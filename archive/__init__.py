@@ -9,6 +9,7 @@ from archive.base import (
     Failure,
     Filters,
     Hit,
+    Packer,
     PutReport,
     SearchRequest,
     SearchResult,
@@ -17,8 +18,8 @@ from archive.base import (
 )
 
 __all__ = [
-    "FACETS", "TIMEZONE", "Archive", "Failure", "Filters", "Hit", "PutReport", "SearchRequest",
-    "SearchResult", "Slice", "Stored", "open_archive",
+    "FACETS", "TIMEZONE", "Archive", "Failure", "Filters", "Hit", "Packer", "PutReport",
+    "SearchRequest", "SearchResult", "Slice", "Stored", "open_archive",
 ]  # fmt: skip
 
 

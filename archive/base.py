@@ -17,6 +17,7 @@ from huiyin.records import Analysis, AuthorKind, Kind, Post, Scope, StateRecord
 R = TypeVar("R", bound=StateRecord)
 
 TIMEZONE = "Asia/Shanghai"
+Packer = Callable[[Sequence[Post]], bytes]
 FACETS = (
     "platform", "kind", "author_kind", "office", "region", "category", "sentiment", "emotion",
     "intent", "incident",
@@ -153,6 +154,15 @@ class Archive(Protocol):
         that was. Written in slices, so that other writers get in between; a kill in the middle
         leaves whole posts, and putting the same list again completes it.
         """
+
+    def packer(self) -> Packer:
+        """A function from posts to bytes for `put_packed`, which can be sent to another process.
+
+        It does what of `put_posts` needs no archive, so that a reader of files shares the work.
+        """
+
+    def put_packed(self, packed: bytes) -> PutReport:
+        """`put_posts` of what this archive's own packer made."""
 
     def delete_posts(self, ids: Sequence[str], at: datetime) -> int:
         """Honour a deletion: text, title, media, analysis are erased, a tombstone stays.

@@ -17,22 +17,22 @@ import sqlite3
 from datetime import datetime
 from typing import Any
 
-from archive.sqlite.rows import COUNTS, FROM, READ, Prepared, erased, micros, rest_json, to_post
+from archive.sqlite.rows import COUNTS, FROM, READ, erased, micros, rest_json, to_post
 from archive.sqlite.upkeep import mark_for_purge
 from archive.tokens import index_tokens
 from huiyin.records import Post, text_sha
 
 
-def refresh(connection: sqlite3.Connection, n: int, new: Prepared) -> bool:
+def refresh(connection: sqlite3.Connection, n: int, new: Post) -> bool:
     """Write what a reading of a known post brings; True when text, counts or deletion changed."""
     old = load(connection, n)
     if old.deleted_at is not None:
         return False
-    if new.post.deleted_at is not None:
-        erase(connection, n, new.post.deleted_at)
+    if new.deleted_at is not None:
+        erase(connection, n, new.deleted_at)
         return True
-    counted = _refresh_counts(connection, n, new.post)
-    merged = merge_words(old, new.post)
+    counted = _refresh_counts(connection, n, new)
+    merged = merge_words(old, new)
     if merged == old:
         return counted
     changed = (merged.text, merged.title) != (old.text, old.title)

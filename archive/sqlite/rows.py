@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import marshal
 import zlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic_core import from_json
 
 from archive.sqlite.connection import Row
-from archive.tokens import index_tokens
 from huiyin.records import Analysis, Metrics, Post, text_sha
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -51,39 +51,67 @@ def rest_json(post: Post) -> str:
     return post.model_dump_json(exclude=_IN_COLUMNS, exclude_defaults=True)
 
 
-class Prepared:
-    """A post with everything that needs no archive worked out, before the write lock is taken."""
+class Prepared(NamedTuple):
+    """A post as plain values, worked out before the write lock is taken; `marshal` carries it."""
 
-    __slots__ = ("post", "rest", "sha", "slice", "title_tokens", "tokens")
+    id: str
+    columns: Row
+    """Values of `POST_COLUMNS` after `n`."""
+    text: str
+    title: str | None
+    rest: str
+    offices: tuple[str, ...]
+    mentions: tuple[str, ...]
+    deleted: bool
 
-    def __init__(self, post: Post) -> None:
-        if post.deleted_at is not None:
-            post = erased(post, post.deleted_at)
-        self.post = post
-        self.rest = rest_json(post)
-        self.sha = text_sha(post.title, post.text)
-        self.slice = zlib.crc32(post.id.encode())
-        self.tokens = index_tokens(post.text)
-        self.title_tokens = index_tokens(post.title) if post.title else ""
-
-    def post_row(self, n: int) -> Row:
-        """Values of `POST_COLUMNS`."""
-        post, metrics = self.post, self.post.metrics
-        read = micros(post.read_at)
-        at = None
-        if metrics is not None:  # an import reads all at one moment
-            at = read if metrics.read_at == post.read_at else micros(metrics.read_at)
-        counts: list[int | None] = []
-        for name in COUNTS:
-            value = None if metrics is None else getattr(metrics, name)
-            counts += (value, None if value is None else at)
-        return (
-            n, post.id, micros(post.created_at),
-            read if post.collected_at == post.read_at else micros(post.collected_at), read,
-            None if post.deleted_at is None else micros(post.deleted_at), self.slice,
-            post.platform, post.kind._value_, post.author.kind._value_, post.region, post.root,
-            post.parent, at, *counts, self.sha,
+    def post(self) -> Post:
+        """The post again."""
+        got = dict(zip(POST_COLUMNS[1:], self.columns, strict=True))
+        return to_post(
+            (
+                0, got["created_at"], got["collected_at"], got["read_at"], got["deleted_at"],
+                got["metrics_at"], got["reposts"], got["comments"], got["likes"], None, self.text,
+                self.title, self.rest, None, None,
+            )
         )  # fmt: skip
+
+
+def prepare(post: Post) -> Prepared:
+    """All that can be known of a post's rows without the archive."""
+    if post.deleted_at is not None:
+        post = erased(post, post.deleted_at)
+    return Prepared(
+        post.id, _columns(post), post.text, post.title, rest_json(post), post.offices,
+        post.mentions, post.deleted_at is not None,
+    )  # fmt: skip
+
+
+def pack(posts: Sequence[Post]) -> bytes:
+    """Posts prepared in another process, for `put_packed`."""
+    return marshal.dumps([tuple(prepare(post)) for post in posts])
+
+
+def unpack(packed: bytes) -> list[Prepared]:
+    """The inverse of `pack`; `packed` comes from our own process."""
+    return list(map(Prepared._make, marshal.loads(packed)))  # noqa: S302
+
+
+def _columns(post: Post) -> Row:
+    metrics, read = post.metrics, micros(post.read_at)
+    at = None
+    if metrics is not None:  # an import reads all at one moment
+        at = read if metrics.read_at == post.read_at else micros(metrics.read_at)
+    counts: list[int | None] = []
+    for name in COUNTS:
+        value = None if metrics is None else getattr(metrics, name)
+        counts += (value, None if value is None else at)
+    return (
+        post.id, micros(post.created_at),
+        read if post.collected_at == post.read_at else micros(post.collected_at), read,
+        None if post.deleted_at is None else micros(post.deleted_at),
+        zlib.crc32(post.id.encode()), post.platform, post.kind._value_, post.author.kind._value_,
+        post.region, post.root, post.parent, at, *counts, text_sha(post.title, post.text),
+    )  # fmt: skip
 
 
 def erased(post: Post, at: datetime) -> Post:

@@ -11,17 +11,21 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar
 
-from archive.base import PutReport
+from archive.base import Packer, PutReport
 from archive.sqlite import merge
-from archive.sqlite.connection import Database
+from archive.sqlite.connection import Database, Row
 from archive.sqlite.rows import (
     CONTENT_COLUMNS,
     POST_COLUMNS,
     Prepared,
     analysis_json,
     category_path,
+    pack,
+    prepare,
+    unpack,
 )
 from archive.sqlite.upkeep import Upkeep
+from archive.tokens import index_tokens
 from huiyin.records import Analysis, Post
 
 T = TypeVar("T")
@@ -48,14 +52,24 @@ class PostWriting:
     _slice: int = FIRST_SLICE
 
     def put_posts(self, posts: Sequence[Post]) -> PutReport:
+        return self._put_all(map(prepare, posts), len(posts))
+
+    def packer(self) -> Packer:
+        return pack
+
+    def put_packed(self, packed: bytes) -> PutReport:
+        prepared = unpack(packed)
+        return self._put_all(iter(prepared), len(prepared))
+
+    def _put_all(self, posts: Iterator[Prepared], count: int) -> PutReport:
         report = PutReport()
-        rest = iter(posts)
-        while prepared := [Prepared(post) for post in islice(rest, self._slice)]:
+        while prepared := list(islice(posts, self._slice)):
+            words = [_words(one) for one in prepared]  # before the write lock is taken
             with self._db.write() as connection:
                 started, worked = time.perf_counter(), time.thread_time()
-                report += _put(connection, prepared)
+                report += _put(connection, prepared, words)
             self._adapt(len(prepared), time.perf_counter() - started, time.thread_time() - worked)
-            if len(posts) > len(prepared):
+            if count > len(prepared):
                 self._db.pause(PAUSE_SECONDS)
         return report
 
@@ -97,20 +111,27 @@ class PostWriting:
         return marked
 
 
-def _put(connection: sqlite3.Connection, prepared: Sequence[Prepared]) -> PutReport:
-    known = {id_: n for n, id_ in _known(connection, [one.post.id for one in prepared])}
-    fresh: dict[str, Prepared] = {}
+def _words(one: Prepared) -> Row:
+    """Tokens of text and title."""
+    return index_tokens(one.text), index_tokens(one.title) if one.title else ""
+
+
+def _put(
+    connection: sqlite3.Connection, prepared: Sequence[Prepared], words: Sequence[Row]
+) -> PutReport:
+    known = {id_: n for n, id_ in _known(connection, [one.id for one in prepared])}
+    fresh: dict[str, tuple[Prepared, Row]] = {}
     later: list[Prepared] = []
-    for one in prepared:
-        if one.post.id in known or one.post.id in fresh:
+    for one, tokens in zip(prepared, words, strict=True):
+        if one.id in known or one.id in fresh:
             later.append(one)
         else:
-            fresh[one.post.id] = one
+            fresh[one.id] = one, tokens
     if fresh:
         known.update(_insert(connection, list(fresh.values())))
     updated = 0
     for one in later:
-        updated += merge.refresh(connection, known[one.post.id], one)
+        updated += merge.refresh(connection, known[one.id], one.post())
     return PutReport(new=len(fresh), updated=updated, unchanged=len(later) - updated)
 
 
@@ -122,30 +143,27 @@ def _known(connection: sqlite3.Connection, ids: Sequence[str]) -> list[tuple[int
     ).fetchall()
 
 
-def _insert(connection: sqlite3.Connection, fresh: Sequence[Prepared]) -> dict[str, int]:
+def _insert(
+    connection: sqlite3.Connection, fresh: Sequence[tuple[Prepared, Row]]
+) -> dict[str, int]:
     """Store posts that are new; one statement a table, so that C does the loop without the GIL."""
     first = 1 + (connection.execute("SELECT max(n) FROM posts").fetchone()[0] or 0)
-    numbered = list(enumerate(fresh, first))
-    _insert_rows(connection, "posts", POST_COLUMNS, (one.post_row(n) for n, one in numbered))
+    rows = [(n, one, words) for n, (one, words) in enumerate(fresh, first)]
+    _insert_rows(connection, "posts", POST_COLUMNS, ((n, *one.columns) for n, one, _ in rows))
     _insert_rows(
         connection, "contents", CONTENT_COLUMNS,
-        ((n, one.post.text, one.post.title, one.rest) for n, one in numbered),
+        ((n, one.text, one.title, one.rest) for n, one, _ in rows),
     )  # fmt: skip
     _insert_rows(
         connection, "words", ("rowid", "text", "title"),
-        (
-            (n, one.tokens, one.title_tokens)
-            for n, one in numbered if one.post.deleted_at is None
-        ),
+        ((n, *words) for n, one, words in rows if not one.deleted),
     )  # fmt: skip
     for table in ("offices", "mentions"):
         _insert_rows(
             connection, table, ("account", "n"),
-            sorted(
-                (account, n) for n, one in numbered for account in set(getattr(one.post, table))
-            ),
+            sorted((account, n) for n, one, _ in rows for account in set(getattr(one, table))),
         )  # fmt: skip
-    return {one.post.id: n for n, one in numbered}
+    return {one.id: n for n, one, _ in rows}
 
 
 def _insert_rows(

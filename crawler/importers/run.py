@@ -13,7 +13,7 @@ from crawler.importers.base import FileReport
 from crawler.importers.files import open_file
 from crawler.importers.formats import recognise_file
 from crawler.importers.mapped import Mapped, load_mapping
-from crawler.importers.reading import Task, batches
+from crawler.importers.reading import Task, batches, fewer_collections
 from crawler.privacy import Identity
 from huiyin.clock import Clock
 
@@ -53,9 +53,10 @@ def import_files(
         task = Task(
             path=file, secret=identity.secret, accounts=tuple(accounts.accounts.values()),
             office=office, at=as_of or min(_changed(file), now), now=now, as_of=as_of,
-            mapping=mapping,
+            mapping=mapping, pack=archive.packer(),
         )  # fmt: skip
-        reports.append(_import_one(task, archive, progress))
+        with fewer_collections():
+            reports.append(_import_one(task, archive, progress))
     return reports
 
 
@@ -66,10 +67,9 @@ def _changed(path: Path) -> datetime:
 def _import_one(task: Task, archive: Archive, progress: Progress | None) -> FileReport:
     report = FileReport(file=str(task.path))
     for batch in batches(task):
-        if batch.posts:
-            done = archive.put_posts(batch.posts)
-            report.new += done.new
-            report.updated += done.updated
+        done = archive.put_packed(batch.packed)
+        report.new += done.new
+        report.updated += done.updated
         report.read += batch.rows
         for bad in batch.bad:
             report.skip(bad)

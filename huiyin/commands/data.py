@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -49,8 +48,6 @@ def import_(
     from crawler import FileReport, import_files
 
     read_at = parse_time(as_of, "--as-of")
-    # What is loaded by now stays: the collector need not look at it again with every batch.
-    gc.freeze()
     reports: list[FileReport] = []
     with opened() as app, progress_bar("导入") as bar:
         app.init()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import pickle
 import random
 from datetime import UTC, datetime, timedelta
 
@@ -221,3 +222,18 @@ def test_the_order_of_readings_does_not_matter(
         after = stored(archive, f"weibo:{number}")
         results.append((after.text, after.title, after.metrics, set(after.offices), after.read_at))
     assert results[0] == results[1]
+
+
+def test_packed_posts_are_stored_as_the_posts_themselves(archive: Archive) -> None:
+    archive.put_posts([post(1, "旧", metrics=counts(0, likes=1))])
+    posts = [post(1, "新", read_at=at(5), metrics=counts(9, likes=7)), full_post(), post(3, "好")]
+    # as it reaches another process
+    pack = pickle.loads(pickle.dumps(archive.packer()))  # noqa: S301
+    assert archive.put_packed(pack(posts[:1] + posts[2:])) == PutReport(new=1, updated=1)
+    assert stored(archive, "weibo:1").text == "新"
+    assert stored(archive, "weibo:1").metrics == counts(9, likes=7)
+    assert found(archive, "好") == ["weibo:3"]
+    gone = post(3, deleted_at=at(9))
+    assert archive.put_packed(pack([gone, post(4, deleted_at=at(9))])) == PutReport(1, 1)
+    assert found(archive, "好") == []
+    assert archive.put_packed(pack([])) == PutReport()

@@ -18,7 +18,8 @@ FOREIGN = Scope.of("weibo:9999")
 NOBODY = Scope(frozenset())
 NO_SCOPE_NEEDED = {
     # written and read by the system's own processes, which see everything
-    "put_posts", "delete_posts", "write_analyses", "mark_incidents", "pending_analysis",
+    "put_posts", "packer", "put_packed", "delete_posts", "write_analyses", "mark_incidents",
+    "pending_analysis",
     "pending_incidents", "pending_counts", "record_failure", "failures", "clear_failures",
     "create", "counts", "check", "close",
     # takes what `get`, `records` or `change` gave to somebody in scope
