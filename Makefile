@@ -2,10 +2,11 @@
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types contracts bundle lock bench wheel clean
+.PHONY: help setup demo test lint types contracts bundle lock bench wheel clean \
+	elasticsearch elasticsearch-3 elasticsearch-stop
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup:  ## make .venv (TORCH_INDEX=URL: torch from there; WHEELS=DIR: install offline)
 	@deploy/setup.sh "$(TORCH_INDEX)" "$(WHEELS)"
@@ -34,6 +35,16 @@ lock:  ## pin all dependencies again (needs uv)
 
 bench: setup  ## all benchmarks; results under benchmarks/results/
 	@for b in archive importing understanding incidents; do $(PY) benchmarks/$$b.py || exit 1; done
+
+PORT ?= 9200
+elasticsearch:  ## a real Elasticsearch on loopback for development (PORT=9200)
+	@$(PY) deploy/elasticsearch-dev/server.py start --port $(PORT)
+
+elasticsearch-3:  ## three nodes on PORT, PORT+1, PORT+2 (needs 3 GB)
+	@$(PY) deploy/elasticsearch-dev/server.py start --port $(PORT) --nodes 3
+
+elasticsearch-stop:  ## stop them; their data stays
+	@$(PY) deploy/elasticsearch-dev/server.py stop --port $(PORT)
 
 wheel: setup  ## build the wheel into dist/
 	@rm -rf build/lib build/bdist.*

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.elasticsearch import elastic_prefix, elasticsearch  # noqa: F401 - fixtures
+
 REAL_DATA_REASON = "real-data: HUIYIN_REAL_DATA names no folder with real data"
 CHROMIUM_REASON = "chromium: no Chromium on this machine"
 EXTRAS = ("chromium", "real-data", "elasticsearch")
