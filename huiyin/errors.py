@@ -9,6 +9,10 @@
     │   ├── NotFound           no such record, or not inside the asker's scope
     │   ├── Conflict           somebody wrote since it was read, or it exists already
     │   ├── ArchiveBusy        another writer held it for too long; trying again may help
+    │   ├── ArchiveMoved       another archive is in use now; carries which
+    │   ├── ArchiveAway        its server does not answer now: posts wait in the spool
+    │   ├── ArchiveDenied      its server does not accept our key, password or certificate
+    │   ├── ArchiveFull        the spool is full as well: collection pauses
     │   └── SchemaError        the archive was written by a newer or broken version
     ├── ModelError             a model folder is missing, broken or of the wrong kind
     ├── CollectError           a source could not be read
@@ -89,6 +93,35 @@ class Conflict(ArchiveError):
 
 class ArchiveBusy(ArchiveError):
     """Another writer held the archive for longer than the waiting time (10 s)."""
+
+
+class ArchiveMoved(ArchiveError):
+    """The archive takes no writes any more because `to` (a URL) is in use now."""
+
+    def __init__(self, to: str) -> None:
+        super().__init__(
+            f"这个档案已停用，现在用的是 {to}",
+            "长期运行的程序会自己换过去；命令请再运行一次，已存的不会重复",
+        )
+        self.to = to
+
+
+class ArchiveAway(ArchiveError):
+    """The archive's server does not answer, or takes no writes just now; it mends itself.
+
+    Writes of posts wait in the spool meanwhile; acts of people must be done again.
+    """
+
+
+class ArchiveDenied(ArchiveError):
+    """The server does not accept our key, password or right, or we do not accept its certificate.
+
+    A person must act.
+    """
+
+
+class ArchiveFull(ArchiveError):
+    """The archive is away and what waits for it has filled its room: nothing more is accepted."""
 
 
 class SchemaError(ArchiveError):
