@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
 from huiyin.commands.common import err, out, progress_bar
 from huiyin.errors import InputError
+
+if TYPE_CHECKING:
+    from nlp.training import TrainConfig
 
 train = typer.Typer(
     help="训练随附的模型（docs/model-card.md 写着命令和结果）。", no_args_is_help=True
@@ -32,27 +35,58 @@ def _data_folder(given: Path | None) -> Path:
     return folder
 
 
+def _training_config(path: Path | None, **overrides: object) -> TrainConfig:
+    from nlp.training import TrainConfig
+
+    try:
+        return TrainConfig.load(path, **overrides)
+    except (ValueError, OSError) as error:
+        raise InputError(f"训练配置有误：{error}", "改正后再试", file=str(path)) from error
+
+
+@train.command("encoder")
+def train_encoder(
+    output: Annotated[Path, typer.Option("-o", "--output", help="编码器写到哪个文件夹。")],
+    data: Data = None,
+    config: Annotated[Path | None, typer.Option(help="TOML 配置；默认用随附的。")] = None,
+    base: Annotated[str | None, typer.Option(help="底座：文件夹或模型名。")] = None,
+    tokens: Annotated[int, typer.Option(min=1, help="最多读多少个词片。")] = 12_000_000,
+    work: Annotated[Path, typer.Option(help="检查点放在哪里；换一个就从头训练。")] = Path(
+        "build/pretrain"
+    ),
+) -> None:
+    """让底座在本领域的文字上接着做填空训练，供 train heads --base 使用。可中断后接着训练。"""
+    from nlp.training.pretrain import PretrainConfig, pretrain
+
+    chosen = _training_config(
+        config, data=_data_folder(data), out=output, work=work, base=base or None
+    )
+    with progress_bar("填空训练") as progress:
+        folder = pretrain(chosen, PretrainConfig(tokens=tokens), progress)
+    out.print(f"编码器写在 {escape(str(folder))}")
+
+
 @train.command("heads")
 def train_heads(
     output: Annotated[Path, typer.Option("-o", "--output", help="模型写到哪个文件夹。")],
     data: Data = None,
     config: Annotated[Path | None, typer.Option(help="TOML 配置；默认用随附的。")] = None,
     base: Annotated[str | None, typer.Option(help="底座：文件夹或模型名。")] = None,
+    vectors_base: Annotated[
+        str | None, typer.Option(help="句向量向哪个模型看齐；默认是底座自己。")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="随机种子。")] = None,
     work: Annotated[Path, typer.Option(help="检查点放在哪里；换一个就从头训练。")] = Path(
         "build/train"
     ),
 ) -> None:
     """从底座微调出随附的模型：各任务的头和句向量。可中断后接着训练。"""
-    from nlp.training import TrainConfig
     from nlp.training import train as run
 
-    overrides: dict[str, object] = {"data": _data_folder(data), "out": output, "work": work}
-    if base:
-        overrides["base"] = base
-    try:
-        chosen = TrainConfig.load(config, **overrides)
-    except (ValueError, OSError) as error:
-        raise InputError(f"训练配置有误：{error}", "改正后再试", file=str(config)) from error
+    chosen = _training_config(
+        config, data=_data_folder(data), out=output, work=work, base=base or None,
+        vectors_base=vectors_base, seed=seed,
+    )  # fmt: skip
     with progress_bar("训练") as progress:
         folder = run(chosen, progress)
     out.print(f"模型写在 {escape(str(folder))}")

@@ -34,7 +34,9 @@ class TrainConfig:
     work: Path = Path("build/train")
     """Checkpoints, base vectors and the log; safe to delete after the run."""
     base: str = BASE_MODEL
-    """A folder or hub id in the transformers format."""
+    """A folder or hub id in the transformers format; what `train encoder` wrote, for example."""
+    vectors_base: str = ""
+    """The model whose sentence vectors ours are held near; empty = `base` itself."""
     seed: int = 20260101
     epochs: int = 2
     max_steps: int = 2900

@@ -77,7 +77,7 @@ def prepare(config: TrainConfig) -> Run:
     tokens = tokenise(tokenizer, [item.text for item in sets.train], config.max_length)
     log.info("%d training texts, %d tokens", len(tokens), sum(map(len, tokens)))
     heads = Heads(encoder.config.hidden_size, LABELS, dropout=0.1)
-    vectors = _base_vectors(encoder, tokens, config)
+    vectors = _base_vectors(encoder, tokens, sets, config)
     weights = {task: _class_weights(sets.train, task) for task in LABELS}
     return Run(config, encoder, heads, tokenizer, sets, tokens, vectors, weights)
 
@@ -160,14 +160,25 @@ def _vocabulary(base: Tokenizer, config: TrainConfig) -> tuple[Tokenizer, list[i
     return vocabulary.cut(base, kept, fresh)
 
 
-def _base_vectors(encoder: BertModel, tokens: list[list[int]], config: TrainConfig) -> np.ndarray:
-    """The untouched encoder's [CLS] vectors (n, hidden) float16, in the order of the tokens."""
+def _base_vectors(
+    encoder: BertModel, tokens: list[list[int]], sets: Data, config: TrainConfig
+) -> np.ndarray:
+    """The untouched base's [CLS] vectors (n, hidden) float16, in the order of the tokens.
+
+    With `config.vectors_base` another model's, read with its own tokenizer; its width must be ours.
+    """
     path = config.work / "vectors.npy"
     if path.exists():
         found: np.ndarray = np.load(path)
         if len(found) == len(tokens):
             return found
     log.info("computing base vectors")
+    if config.vectors_base:
+        encoder = AutoModel.from_pretrained(
+            config.vectors_base, dtype=torch.float32, add_pooling_layer=False
+        )
+        whole = vocabulary.base_tokenizer(export.folder_of(config.vectors_base))
+        tokens = tokenise(whole, [item.text for item in sets.train], config.max_length)
     found = np.zeros((len(tokens), encoder.config.hidden_size), dtype=np.float16)
     encoder.eval()  # type: ignore[no-untyped-call]
     with torch.inference_mode(), autocast(config):
