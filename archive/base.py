@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
+from archive.keeping.base import Keeping
 from huiyin.records import Analysis, AuthorKind, Kind, Post, Scope, StateRecord
 
 R = TypeVar("R", bound=StateRecord)
@@ -40,11 +41,32 @@ class PutReport:
     updated: int = 0
     """Text, counts or deletion changed."""
     unchanged: int = 0
+    waiting: int = 0
+    """Safe on this host's disk until the archive is there again; what they bring is not known."""
 
     def __add__(self, other: PutReport) -> PutReport:
         return PutReport(
-            self.new + other.new, self.updated + other.updated, self.unchanged + other.unchanged
-        )
+            self.new + other.new, self.updated + other.updated, self.unchanged + other.unchanged,
+            self.waiting + other.waiting,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Writes that wait on this host's disk because the archive's server is away."""
+
+    posts: int
+    """Posts to be stored."""
+    others: int
+    """Deletions, analyses and marks, counted by posts."""
+    since: datetime
+    """When the oldest was accepted."""
+    bytes: int
+    limit_bytes: int
+    aside: int
+    """Writes that the archive refused; kept, no longer tried."""
+    reason: str
+    """Why it could not be handed on when last tried."""
 
 
 @dataclass(frozen=True)
@@ -138,8 +160,11 @@ class SearchResult:
     next_cursor: str | None = None
 
 
-class Archive(Protocol):
-    """What every engine does. Raises only `huiyin.errors.ArchiveError` and `QueryError`."""
+class Archive(Keeping, Protocol):
+    """What every engine does. Raises only `huiyin.errors.ArchiveError` and `QueryError`.
+
+    What moves, closes and looks after an archive stands in archive/keeping/base.py.
+    """
 
     # ---- posts: written by their owners
 

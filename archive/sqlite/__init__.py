@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from archive.sqlite.connection import Database
+from archive.sqlite.keeping import Keep
 from archive.sqlite.reading import PostReading
 from archive.sqlite.relevance import Orders
 from archive.sqlite.searching import Searching
@@ -16,7 +17,7 @@ from archive.sqlite.writing import PostWriting
 from huiyin.clock import monotonic
 
 
-class SqliteArchive(PostWriting, PostReading, Searching, Stages, StateKeeping):
+class SqliteArchive(PostWriting, PostReading, Searching, Stages, StateKeeping, Keep):
     """Everything in one file. Safe for threads (a connection each) and for processes."""
 
     def __init__(self, file: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import sqlite3
@@ -10,17 +11,22 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from archive.keeping.base import Seal
 from archive.schema import migrate
-from huiyin.errors import ArchiveBusy, ArchiveError, SchemaError
+from huiyin.errors import ArchiveBusy, ArchiveError, ArchiveMoved, SchemaError
 
 WAIT_SECONDS = 10.0
 """How long a write waits for other writers before `ArchiveBusy`."""
 POLL_SECONDS = 0.001
 """Pause between two tries. SQLite's own busy handler pauses up to 100 ms and so misses the gaps
 that bulk writers leave; polling this often costs about 2 % of one core while waiting."""
+SWITCH_SECONDS = 60.0
+"""How long a write waits for a switch to another archive to end."""
+SEAL_POLL_SECONDS = 0.05
 NETWORK_FILE_SYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "gpfs",
      "fuse.sshfs", "fuse.glusterfs", "fuse.ceph", "fuse.s3fs", "fuse.rclone", "fuse.juicefs"}
@@ -133,18 +139,38 @@ class Database:
                     connection.execute("COMMIT")
 
     @contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
-        """A write transaction: on disk when the block ends, nothing of it when it raises."""
+    def write(self, *, through_seal: bool = False) -> Iterator[sqlite3.Connection]:
+        """A write transaction: on disk when the block ends, nothing of it when it raises.
+
+        A sealed archive makes it wait or raises `ArchiveMoved`, unless `through_seal`.
+        """
         with errors():
             connection = self.connection()
             self._retry(lambda: connection.execute("BEGIN IMMEDIATE"))
             try:
+                if not through_seal:
+                    self._pass_seal(connection)
                 yield connection
                 self._retry(lambda: connection.execute("COMMIT"))
             except BaseException:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+
+    def _pass_seal(self, connection: sqlite3.Connection) -> None:
+        """Look, inside the write transaction, whether the archive takes writes; wait if it may."""
+        end = self._monotonic() + SWITCH_SECONDS
+        while (found := seal_of(connection)) is not None:
+            if found.state == "moved":
+                raise ArchiveMoved(found.to)
+            if self._monotonic() >= end:
+                raise ArchiveBusy(
+                    "档案正在切换，一分钟还没有换完",
+                    "等切换完成；切换中断了的话，再运行 huiyin archive switch，或加 --cancel 取消",
+                )
+            connection.execute("ROLLBACK")
+            self._sleep(SEAL_POLL_SECONDS)
+            self._retry(lambda: connection.execute("BEGIN IMMEDIATE"))
 
     def _retry(self, act: Callable[[], Any]) -> Any:
         """Try until nobody else holds the file, at most `wait_seconds`."""
@@ -177,6 +203,15 @@ class Database:
 
 class _Connection(sqlite3.Connection):
     """A connection that can be referred to weakly, so that it closes with its thread."""
+
+
+def seal_of(connection: sqlite3.Connection) -> Seal | None:
+    """The seal that the file bears."""
+    rows = connection.execute("SELECT value FROM notes WHERE name = 'seal'").fetchall()
+    if not rows:
+        return None
+    value = json.loads(rows[0][0])
+    return Seal(value["state"], value["to"], datetime.fromisoformat(value["at"]))
 
 
 def _is_busy(error: sqlite3.OperationalError) -> bool:

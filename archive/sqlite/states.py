@@ -24,11 +24,11 @@ class StateKeeping:
     _db: Database
 
     def create(self, record: R) -> Stored[R]:
-        row = _row(record)
+        row = record_row(record)
         with self._db.write() as connection:
             try:
                 connection.execute(
-                    f"INSERT INTO records VALUES (?,?,1,{_NEXT},?,?,?,?)",
+                    f"INSERT INTO records VALUES (?,?,1,{NEXT},?,?,?,?)",
                     (record.kind, record.id, *row),
                 )
             except sqlite3.IntegrityError as error:
@@ -40,10 +40,10 @@ class StateKeeping:
             raise Conflict("不能用另一条记录替换", "请检查编号")
         with self._db.write() as connection:
             done = connection.execute(
-                f"""UPDATE records SET version = version + 1, written = {_NEXT},
+                f"""UPDATE records SET version = version + 1, written = {NEXT},
                         state = ?, ref = ?, offices = ?, body = ?
                     WHERE kind = ? AND id = ? AND version = ? RETURNING version""",
-                (*_row(record), record.kind, record.id, stored.version),
+                (*record_row(record), record.kind, record.id, stored.version),
             ).fetchall()
             if not done:
                 raise Conflict(f"记录 {record.id} 在读取之后被别人改过", "请刷新后再操作")
@@ -98,10 +98,10 @@ class StateKeeping:
         return [Stored(kind.model_validate_json(body), version) for body, version in rows]
 
 
-_NEXT = "(SELECT ifnull(max(written), 0) + 1 FROM records)"
+NEXT = "(SELECT ifnull(max(written), 0) + 1 FROM records)"
 
 
-def _row(record: StateRecord) -> tuple[str, str, str, str]:
+def record_row(record: StateRecord) -> tuple[str, str, str, str]:
     """state, ref, offices, body"""
     offices = json.dumps(record.offices, ensure_ascii=False)
     return record.state_name, record.ref, offices, record.model_dump_json()

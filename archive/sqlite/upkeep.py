@@ -61,7 +61,7 @@ class Upkeep:
             return True
         pages = -MERGE_PAGES  # negative: take all parts, whatever their size
         while True:
-            with self._db.write() as connection:
+            with self._db.write(through_seal=True) as connection:
                 before = connection.total_changes
                 connection.execute("INSERT INTO words(words, rank) VALUES ('merge', ?)", (pages,))
                 done = connection.total_changes - before < 2  # documented: nothing was merged

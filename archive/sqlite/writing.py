@@ -64,7 +64,7 @@ class PostWriting:
     def _put_all(self, posts: Iterator[Prepared], count: int) -> PutReport:
         report = PutReport()
         while prepared := list(islice(posts, self._slice)):
-            words = [_words(one) for one in prepared]  # before the write lock is taken
+            words = [words_of(one) for one in prepared]  # before the write lock is taken
             with self._db.write() as connection:
                 started, worked = time.perf_counter(), time.thread_time()
                 report += _put(connection, prepared, words)
@@ -82,9 +82,9 @@ class PostWriting:
 
     def delete_posts(self, ids: Sequence[str], at: datetime) -> int:
         deleted = 0
-        for part in _parts(ids, 100):
+        for part in in_parts(ids, 100):
             with self._db.write() as connection:
-                for n, _ in _known(connection, part):
+                for n, _ in known_rows(connection, part):
                     deleted += merge.erase(connection, n, at)
         if deleted:
             self._upkeep.purge_soon()
@@ -92,16 +92,16 @@ class PostWriting:
 
     def write_analyses(self, analyses: Sequence[tuple[str, Analysis]]) -> int:
         written = 0
-        for part in _parts(analyses, 100):
+        for part in in_parts(analyses, 100):
             rows = [(post_id, one, analysis_json(one)) for post_id, one in part]
             with self._db.write() as connection:
                 for post_id, one, body in rows:
-                    written += _write_analysis(connection, post_id, one, body)
+                    written += write_analysis(connection, post_id, one, body)
         return written
 
     def mark_incidents(self, marks: Mapping[str, str]) -> int:
         marked = 0
-        for part in _parts(list(marks.items()), 500):
+        for part in in_parts(list(marks.items()), 500):
             with self._db.write() as connection:
                 before = connection.total_changes
                 connection.executemany(
@@ -111,7 +111,7 @@ class PostWriting:
         return marked
 
 
-def _words(one: Prepared) -> Row:
+def words_of(one: Prepared) -> Row:
     """Tokens of text and title."""
     return index_tokens(one.text), index_tokens(one.title) if one.title else ""
 
@@ -119,7 +119,7 @@ def _words(one: Prepared) -> Row:
 def _put(
     connection: sqlite3.Connection, prepared: Sequence[Prepared], words: Sequence[Row]
 ) -> PutReport:
-    known = {id_: n for n, id_ in _known(connection, [one.id for one in prepared])}
+    known = {id_: n for n, id_ in known_rows(connection, [one.id for one in prepared])}
     fresh: dict[str, tuple[Prepared, Row]] = {}
     later: list[Prepared] = []
     for one, tokens in zip(prepared, words, strict=True):
@@ -128,14 +128,14 @@ def _put(
         else:
             fresh[one.id] = one, tokens
     if fresh:
-        known.update(_insert(connection, list(fresh.values())))
+        known.update(insert_posts(connection, list(fresh.values())))
     updated = 0
     for one in later:
         updated += merge.refresh(connection, known[one.id], one.post())
     return PutReport(new=len(fresh), updated=updated, unchanged=len(later) - updated)
 
 
-def _known(connection: sqlite3.Connection, ids: Sequence[str]) -> list[tuple[int, str]]:
+def known_rows(connection: sqlite3.Connection, ids: Sequence[str]) -> list[tuple[int, str]]:
     """(n, id) of those ids that are stored."""
     marks = ",".join("?" * len(ids))
     return connection.execute(
@@ -143,11 +143,11 @@ def _known(connection: sqlite3.Connection, ids: Sequence[str]) -> list[tuple[int
     ).fetchall()
 
 
-def _insert(
+def insert_posts(
     connection: sqlite3.Connection, fresh: Sequence[tuple[Prepared, Row]]
 ) -> dict[str, int]:
     """Store posts that are new; one statement a table, so that C does the loop without the GIL."""
-    first = 1 + (connection.execute("SELECT max(n) FROM posts").fetchone()[0] or 0)
+    first = 1 + last_row(connection)
     rows = [(n, one, words) for n, (one, words) in enumerate(fresh, first)]
     _insert_rows(connection, "posts", POST_COLUMNS, ((n, *one.columns) for n, one, _ in rows))
     _insert_rows(
@@ -164,6 +164,15 @@ def _insert(
             sorted((account, n) for n, one, _ in rows for account in set(getattr(one, table))),
         )  # fmt: skip
     return {one.id: n for n, one, _ in rows}
+
+
+def last_row(connection: sqlite3.Connection) -> int:
+    """The highest row number ever given, also when its post was removed since."""
+    [[last]] = connection.execute(
+        """SELECT max(ifnull((SELECT max(n) FROM posts), 0),
+                      ifnull((SELECT value FROM notes WHERE name = 'last_n'), 0))"""
+    ).fetchall()
+    return int(last)
 
 
 def _insert_rows(
@@ -185,7 +194,8 @@ def _insert_rows(
             start += size
 
 
-def _write_analysis(connection: sqlite3.Connection, post_id: str, one: Analysis, body: str) -> int:
+def write_analysis(connection: sqlite3.Connection, post_id: str, one: Analysis, body: str) -> int:
+    """Store one analysis, `body` being its JSON; 1 when the post took it."""
     row = connection.execute(
         """UPDATE posts SET model = ?2, analysed_sha = ?3, sentiment = ?4, emotion = ?5,
                intent = ?6, category = ?7, needs_answer = ?8, urgency = ?9
@@ -210,7 +220,8 @@ def _write_analysis(connection: sqlite3.Connection, post_id: str, one: Analysis,
     return 1
 
 
-def _parts(items: Iterable[T], size: int) -> Iterator[list[T]]:
+def in_parts(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Lists of at most `size` items, in order."""
     rest = iter(items)
     while part := list(islice(rest, size)):
         yield part

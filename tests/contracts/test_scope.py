@@ -22,6 +22,9 @@ NO_SCOPE_NEEDED = {
     "pending_analysis",
     "pending_incidents", "pending_counts", "record_failure", "failures", "clear_failures",
     "create", "counts", "check", "close",
+    # the operator's own commands
+    "track_changes", "changed_posts", "changed_records", "restore_posts", "restore_records",
+    "restore_failures", "remove_posts", "seal", "sealed", "health",
     # takes what `get`, `records` or `change` gave to somebody in scope
     "replace",
 }  # fmt: skip
