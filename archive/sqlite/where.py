@@ -113,6 +113,8 @@ def condition(node: q.Node) -> tuple[str, list[Any]]:
     if isinstance(node, q.Equals):
         return _equals(node)
     if isinstance(node, q.Prefix):
+        if node.field == "category":
+            return "instr(p.category, ?) > 0", [f"/{node.value.strip('/')}"]
         return _field(node.field, "substr({0}, 1, ?) = ?", [len(node.value), node.value])
     if isinstance(node, q.Exists):
         return _exists(node)
@@ -175,8 +177,8 @@ def _exists(node: q.Exists) -> tuple[str, list[Any]]:
 def match_expression(node: q.Node) -> str | None:
     """The node as one FTS5 expression, None when the word index alone cannot answer it."""
     if isinstance(node, q.Words):
-        tokens, begins = query_tokens(node.words)
-        star = " *" if begins or (node.prefix and tokens[-1].isascii()) else ""
+        tokens, begins = query_tokens(node.words, prefix=node.prefix)
+        star = " *" if begins else ""
         return f'({node.field} : "{" ".join(tokens)}"{star})'
     if isinstance(node, q.And | q.Or):
         parts = [match_expression(part) for part in node.parts]

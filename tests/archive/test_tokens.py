@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archive.tokens import fold, index_tokens, query_tokens, spans
+from archive.tokens import fold, folding, index_tokens, query_tokens, spans
 
-TEXT = st.text(st.sampled_from("郑州暴雨ab1Ａ，。 _é😷カ"), max_size=14)
+TEXT = st.text(st.sampled_from("郑州鄭雨ab1Ａ，。 _é👍🏽\ufe0f\u200dカ"), max_size=14)
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,9 @@ TEXT = st.text(st.sampled_from("郑州暴雨ab1Ａ，。 _é😷カ"), max_size=
     [
         ("郑州暴雨", "郑州 州暴 暴雨 雨"), ("雨", "雨"), ("郑州，雨", "郑州 州 雨"),
         ("iPhone15手机", "iphone15 手机 机"), ("ＡＢ c_d", "ab c d"), ("！？…", ""), ("", ""),
-        ("5号线", "5 号线 线"), ("😷好", "😷好 好"),
+        ("5号线", "5 号线 线"), ("😷好", "😷好 好"), ("臺灣", "台湾 湾"), ("❤️好", "❤好 好"),
+        ("👍🏽", "👍"), ("👩🏽\u200d🚒", "👩🚒 🚒"), ("1️⃣楼", "1 楼"), ("\ufe0f🏽", ""),
+        ("🇨🇳", "🇨🇳 🇳"),
     ],
 )  # fmt: skip
 def test_cutting(text: str, tokens: str) -> None:
@@ -35,7 +37,39 @@ def test_folding_keeps_every_position(text: str) -> None:
 
 def test_width_and_case_do_not_matter() -> None:
     assert fold("ＡＢＣ１２３ Ⅷ ﾃ") == "abc123 ⅷ テ"
-    assert fold("İ") == "İ"  # grows in lower case, so it stays
+    assert fold("İ") == "i"  # grows in lower case
+    assert fold("ΟΔΟΣ ΟΔΟΣΑ") == "οδοσ οδοσα"
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "expected"),
+    [
+        ("颱風來了，臺風", "台风", [(0, 2), (5, 7)]), ("台风", "颱風", [(0, 2)]),
+        ("我❤️你", "❤", [(1, 3)]), ("我❤你", "❤️你", [(1, 3)]), ("我❤️你", "我❤你", [(0, 4)]),
+        ("👍🏽👍🏿好", "👍好", [(2, 5)]), ("👍", "👍🏽", [(0, 1)]),
+        ("救\u200b命", "救命", [(0, 3)]), ("iPho\xadne", "iphone", [(0, 7)]),
+        ("👩🏽\u200d🚒来", "👩🚒", [(0, 4)]),
+    ],
+)  # fmt: skip
+def test_variants_are_found_where_they_stand(
+    text: str, words: str, expected: list[tuple[int, int]]
+) -> None:
+    assert spans(text, words) == expected
+
+
+def test_traditional_letters_are_opencc_s() -> None:
+    """The table is frozen with the index; the package says when it has become old."""
+    opencc = pytest.importorskip("opencc")
+    letters = [chr(code) for code in range(0x2E80, 0x40000) if not 0xD800 <= code < 0xE000]
+    simplified = opencc.OpenCC("t2s").convert("\n".join(letters)).split("\n")
+    wrong = [
+        (letter, simple)
+        for letter, simple in zip(letters, simplified, strict=True)
+        if fold(letter) != fold(simple)
+    ]
+    assert wrong == []
+    assert fold("髮發複覆裡麼灣") == "发发复覆里么湾"
+    assert all(len(char) == 1 for char in folding().letters.values())
 
 
 @given(TEXT, TEXT)
