@@ -1,13 +1,4 @@
-"""What becomes of a stored post when another reading of it arrives.
-
-The outcome does not depend on the order in which readings arrive:
-- text, title, media and the other words of the post: the newest reading (`read_at`); of two at the
-  same moment the longer text, then the one that sorts last.
-- each count: the newest reading that said it; None never replaces a number; of two at the same
-  moment the larger.
-- offices and mentions: all that any reading named.
-- a deletion holds for ever.
-"""
+"""Writes into rows what archive/merging.py says of a stored post and another reading of it."""
 
 # ruff: noqa: S608 - the SQL is put together from our own constants; values are bound
 
@@ -15,9 +6,10 @@ from __future__ import annotations
 
 import sqlite3
 from datetime import datetime
-from typing import Any
 
-from archive.sqlite.rows import COUNTS, FROM, READ, erased, micros, rest_json, to_post
+from archive.authors import author_number
+from archive.merging import COUNTS, erased, merge_words
+from archive.sqlite.rows import FROM, READ, micros, rest_json, to_post
 from archive.sqlite.upkeep import mark_for_purge
 from archive.tokens import index_tokens
 from huiyin.records import Post, text_sha
@@ -47,43 +39,14 @@ def load(connection: sqlite3.Connection, n: int) -> Post:
     return to_post(row)
 
 
-def merge_words(old: Post, new: Post) -> Post:
-    """`old` with everything but counts taken from the newer of the two readings."""
-    update: dict[str, Any] = {
-        "offices": _united(old.offices, new.offices),
-        "mentions": _united(old.mentions, new.mentions),
-    }
-    newer = _rank(new) > _rank(old)
-    if newer:
-        update |= {
-            "text": new.text, "title": new.title, "media": new.media, "kind": new.kind,
-            "read_at": new.read_at,
-        }  # fmt: skip
-    for name in ("url", "parent", "root", "region"):
-        was, comes = getattr(old, name), getattr(new, name)
-        if comes is not None and (newer or was is None):
-            update[name] = comes
-    if new.author.key is not None and (newer or old.author.key is None):
-        update["author"] = new.author
-    return old.model_copy(update=update)
-
-
-def _rank(post: Post) -> tuple[datetime, int, str, str]:
-    return post.read_at, len(post.text), post.text, post.title or ""
-
-
-def _united(old: tuple[str, ...], new: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*old, *new)))
-
-
 def _write_words(connection: sqlite3.Connection, n: int, old: Post, new: Post) -> None:
     sha = text_sha(new.title, new.text)
     connection.execute(
         """UPDATE posts SET read_at = ?, kind = ?, author_kind = ?, region = ?, root = ?,
-               parent = ?, text_sha = ? WHERE n = ?""",
+               parent = ?, text_sha = ?, author = ? WHERE n = ?""",
         (
             micros(new.read_at), new.kind.value, new.author.kind.value, new.region, new.root,
-            new.parent, sha, n,
+            new.parent, sha, author_number(new.author.key), n,
         ),
     )  # fmt: skip
     connection.execute(

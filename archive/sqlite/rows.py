@@ -10,16 +10,17 @@ from typing import Any, NamedTuple
 
 from pydantic_core import from_json
 
+from archive.merging import COUNTS, erased
+from archive.authors import author_number
 from archive.sqlite.connection import Row
 from huiyin.records import Analysis, Metrics, Post, text_sha
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-COUNTS = ("reposts", "comments", "likes")
 
 POST_COLUMNS = (
     "n", "id", "created_at", "collected_at", "read_at", "deleted_at", "slice", "platform", "kind",
     "author_kind", "region", "root", "parent", "metrics_at", "reposts", "reposts_at", "comments",
-    "comments_at", "likes", "likes_at", "text_sha",
+    "comments_at", "likes", "likes_at", "text_sha", "author",
 )  # fmt: skip
 CONTENT_COLUMNS = ("n", "text", "title", "rest")
 _IN_COLUMNS = {
@@ -111,17 +112,7 @@ def _columns(post: Post) -> Row:
         None if post.deleted_at is None else micros(post.deleted_at),
         zlib.crc32(post.id.encode()), post.platform, post.kind._value_, post.author.kind._value_,
         post.region, post.root, post.parent, at, *counts, text_sha(post.title, post.text),
-    )  # fmt: skip
-
-
-def erased(post: Post, at: datetime) -> Post:
-    """The tombstone of a post: what was said is gone, where and when it was said stays."""
-    author = post.author.model_copy(update={"name": None})
-    return post.model_copy(
-        update={
-            "text": "", "title": None, "media": (), "analysis": None, "deleted_at": at,
-            "author": author,
-        }
+        author_number(post.author.key),
     )  # fmt: skip
 
 
@@ -151,11 +142,6 @@ def to_post(row: Sequence[Any]) -> Post:
 def analysis_json(analysis: Analysis) -> str:
     """Everything but the vector, which lies in its own table."""
     return analysis.model_dump_json(exclude={"vector"})
-
-
-def category_path(path: Sequence[str]) -> str:
-    """`/main/sub/`: a part of the path is found with its slashes around it."""
-    return f"/{'/'.join(path)}/" if path else ""
 
 
 def metrics_of(row: Mapping[str, Any]) -> Metrics | None:

@@ -10,7 +10,8 @@ from typing import Any
 
 from archive import query as q
 from archive.base import Filters
-from archive.sqlite.rows import category_path, micros
+from archive.merging import category_path
+from archive.sqlite.rows import micros
 from archive.tokens import query_tokens
 from huiyin.records import Scope
 

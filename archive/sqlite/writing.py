@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from archive.base import Packer, PutReport
+from archive.merging import category_path
 from archive.sqlite import merge
 from archive.sqlite.connection import Database, Row
 from archive.sqlite.rows import (
@@ -19,7 +20,6 @@ from archive.sqlite.rows import (
     POST_COLUMNS,
     Prepared,
     analysis_json,
-    category_path,
     pack,
     prepare,
     unpack,
