@@ -11,7 +11,8 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from archive.base import Archive
-from huiyin.records import STATE_RECORDS, Scope, StateRecord
+from archive.keeping.base import is_apart
+from huiyin.records import STATE_RECORDS, Post, Scope, StateRecord
 
 VOLATILE = ("run",)
 """Names that differ from run to run wherever they stand: the run of a post's source."""
@@ -21,15 +22,13 @@ def dump(archive: Archive, *, without: Collection[str] = ()) -> Iterator[str]:
     """Yield one line a post and a state record, sorted by kind and id; memory holds one kind.
 
     `without`: names of fields that are left out wherever they stand, for example `VOLATILE`.
-    Versions of state records are not part of it: they count attempts, not content.
+    Versions of state records are not part of it: they count attempts, not content. Nor are records
+    about the archive itself (`archive.keeping.base.APART`).
     """
     left_out = frozenset(without)
     lines: list[tuple[str, str]] = []
     for post in archive.iter_posts(Scope.everything()):
-        body = post.model_dump(mode="json", exclude={"analysis": {"vector"}})
-        if post.analysis is not None:
-            body["analysis"]["vector"] = post.analysis.vector.hex()
-        lines.append((post.id, _line("post", body, left_out)))
+        lines.append((post.id, post_line(post, left_out)))
     yield from (line for _, line in sorted(lines))
     for kind in sorted(STATE_RECORDS, key=lambda one: one.kind):
         yield from _states(archive, kind, left_out)
@@ -39,12 +38,28 @@ def _states(archive: Archive, kind: type[StateRecord], left_out: frozenset[str])
     after = ""
     while page := archive.records(kind, Scope.everything(), after=after):
         for stored in page:
-            yield _line(kind.kind, stored.record.model_dump(mode="json"), left_out)
+            if not is_apart(stored.record):
+                yield record_line(stored.record, left_out)
         after = page[-1].record.id
 
 
+def post_line(post: Post, left_out: frozenset[str] = frozenset()) -> str:
+    """A whole post as one line of JSON."""
+    body = post.model_dump(mode="json", exclude={"analysis": {"vector"}})
+    if post.analysis is not None:
+        body["analysis"]["vector"] = post.analysis.vector.hex()
+    return _line("post", body, left_out)
+
+
+def record_line(record: StateRecord, left_out: frozenset[str] = frozenset()) -> str:
+    """A state record as one line of JSON."""
+    return _line(record.kind, record.model_dump(mode="json"), left_out)
+
+
 def _line(kind: str, body: dict[str, Any], left_out: frozenset[str]) -> str:
-    body = _without({"record": kind, **body}, left_out)
+    body = {"record": kind, **body}
+    if left_out:
+        body = _without(body, left_out)
     return json.dumps(body, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 

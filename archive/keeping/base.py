@@ -20,6 +20,8 @@ R = TypeVar("R", bound=StateRecord)
 T = TypeVar("T")
 
 APART = "archive:"
+NOW = "now"
+"""A position behind everything that was written until now."""
 
 
 def is_apart(record: StateRecord) -> bool:
@@ -89,7 +91,7 @@ class Keeping(Protocol):
         """
 
     def changed_posts(self, position: str, *, limit: int) -> Changed[WholePost]:
-        """Posts written since `position` ("" = all), as they are now; needs `track_changes`.
+        """Posts written since `position` ("" = all; `NOW`), as they are now; needs `track_changes`.
 
         Every post that was written before the call and after the position is in this page or a
         later one, once at least. A position of another archive, or of an earlier tracking, counts

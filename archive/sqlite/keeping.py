@@ -16,11 +16,11 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from archive.base import Failure, Stored
-from archive.keeping.base import Changed, Fact, Health, Seal, WholePost
+from archive.keeping.base import NOW, Changed, Fact, Health, Seal, WholePost
+from archive.merging import COUNTS
 from archive.sqlite.connection import Database, Row, seal_of
 from archive.sqlite.merge import load, unindex
 from archive.sqlite.rows import (
-    COUNTS,
     FROM,
     POST_COLUMNS,
     READ,
@@ -86,7 +86,7 @@ class Keep:
 
     def changed_posts(self, position: str, *, limit: int) -> Changed[WholePost]:
         with self._db.snapshot() as connection:
-            at = _position(connection, position)
+            at = _position(connection, position, "SELECT max(seq) FROM changes")
             if at["scanned"] is not None:
                 rows = connection.execute(
                     f"SELECT {_WHOLE} FROM {FROM} WHERE p.n > ? ORDER BY p.n LIMIT ?",
@@ -101,7 +101,7 @@ class Keep:
 
     def changed_records(self, kind: type[R], position: str, *, limit: int) -> Changed[Stored[R]]:
         with self._db.snapshot() as connection:
-            at = _position(connection, position)
+            at = _position(connection, position, "SELECT max(written) FROM records")
             rows = connection.execute(
                 """SELECT body, version, written FROM records WHERE kind = ? AND written > ?
                    ORDER BY written LIMIT ?""",
@@ -211,11 +211,14 @@ def _note(connection: sqlite3.Connection, name: str, value: Any) -> None:
     connection.execute("INSERT OR REPLACE INTO notes VALUES (?,?)", (name, value))
 
 
-def _position(connection: sqlite3.Connection, position: str) -> dict[str, Any]:
+def _position(connection: sqlite3.Connection, position: str, newest: str) -> dict[str, Any]:
     """`journal`, `scanned` (row number; None when all rows were read), `seq` (done until)."""
     journal = _journal(connection)
     if journal is None:
         raise ArchiveError("档案没有在记录改动", "先运行 huiyin archive copy")
+    if position == NOW:
+        [[seq]] = connection.execute(newest).fetchall()
+        return {"journal": journal, "scanned": None, "seq": seq or 0}
     at: dict[str, Any] = json.loads(position) if position else {}
     if at.get("journal") == journal:
         return at
