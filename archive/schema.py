@@ -101,7 +101,12 @@ def _first(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
-STEPS: tuple[Step, ...] = (_first,)
+def _authors(connection: sqlite3.Connection) -> None:
+    """`posts.author`: see archive/authors.py; filled by archive/sqlite/rewording.py."""
+    connection.execute("ALTER TABLE posts ADD COLUMN author INTEGER")
+
+
+STEPS: tuple[Step, ...] = (_first, _authors)
 
 
 def migrate(connection: sqlite3.Connection, steps: Sequence[Step] = STEPS) -> int:

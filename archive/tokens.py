@@ -27,7 +27,7 @@ VERSION = 2
 """Raised when the cutting changes: an index made by another version must be rebuilt."""
 
 RUN = (
-    "〆〇぀-ヿ㐀-䶿一-鿿가-힣豈-﫿⌀-⏿☀-➿⬀-⯿\U0001f1e6-\U0001f1ff\U0001f300-\U0001faff"
+    "〆〇぀-ヿ㐀-䶿一-鿿가-힣\uf900-\ufaff⌀-⏿☀-➿⬀-⯿\U0001f1e6-\U0001f1ff\U0001f300-\U0001faff"
     "\U00020000-\U0003ffff"
 )
 """The characters that form runs, as the inside of a character class."""

@@ -9,6 +9,7 @@ from archive.sqlite.connection import Database
 from archive.sqlite.keeping import Keep
 from archive.sqlite.reading import PostReading
 from archive.sqlite.relevance import Orders
+from archive.sqlite.rewording import reword
 from archive.sqlite.searching import Searching
 from archive.sqlite.stages import Stages
 from archive.sqlite.states import StateKeeping
@@ -23,6 +24,7 @@ class SqliteArchive(PostWriting, PostReading, Searching, Stages, StateKeeping, K
     def __init__(self, file: Path) -> None:
         """Open or make `file`; raises `ArchiveError`, `SchemaError`."""
         self._db = Database(file)
+        reword(self._db)
         self._upkeep = Upkeep(self._db, monotonic)
         self._orders = Orders()
 

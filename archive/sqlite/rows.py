@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from pydantic_core import from_json
 
-from archive.merging import COUNTS, erased
 from archive.authors import author_number
+from archive.merging import COUNTS, erased
 from archive.sqlite.connection import Row
 from huiyin.records import Analysis, Metrics, Post, text_sha
 
