@@ -17,7 +17,7 @@ from crawler.importers.base import reason_of
 from crawler.payloads import posts_of
 from crawler.rounds import Round
 from crawler.sources import EVERYTHING, SPIDER, after_failure, after_success
-from huiyin.errors import ArchiveError, CollectError
+from huiyin.errors import ArchiveAway, ArchiveError, CollectError
 from huiyin.records import Post, Source
 
 if TYPE_CHECKING:
@@ -134,20 +134,27 @@ class ArchivePipeline:
         await one.all_stored()
         try:
             source = await self._in_thread(lambda: self._move_on(one))
+        except ArchiveAway as error:
+            # Its posts are on this host's disk, so the next round need not read them again; the
+            # archive hears of it with the next round that finds it there.
+            log.warning("source not updated", source=one.source.id, error=str(error))
+            source = self._moved(one, one.source)
         except ArchiveError as error:
             log.error("source not updated", source=one.source.id, error=str(error))
             source = one.source
         self._spider.round_finished(one, source)
 
     def _move_on(self, one: Round) -> Source:
-        job = self._spider.job
-        now = job.clock()
+        return self._spider.job.archive.change(
+            Source, one.source.id, EVERYTHING, lambda source: self._moved(one, source)
+        ).record
 
-        def edit(source: Source) -> Source:
-            if one.error is not None:
-                return after_failure(source, now, one.error)
-            return after_success(
-                source, now, newest=one.newest, oldest=one.oldest_time(), truncated=one.truncated
-            )
-
-        return job.archive.change(Source, one.source.id, EVERYTHING, edit).record
+    def _moved(self, one: Round, source: Source) -> Source:
+        """The source after the round; its cursor is at least what the round began with."""
+        now = self._spider.job.clock()
+        if one.error is not None:
+            return after_failure(source, now, one.error)
+        return after_success(
+            source, now, newest=max(one.newest, one.cursor), oldest=one.oldest_time(),
+            truncated=one.truncated,
+        )  # fmt: skip

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from archive import open_archive
-from archive.base import Archive
+from archive.base import Archive, Waiting
+from archive.options import is_servers
+from archive.spool import spooled, take_back, waiting_in
 from huiyin.clock import Clock, system_clock
 from huiyin.people import People
 from huiyin.records import Account, Person, Role, Scope, Setting
@@ -111,6 +113,15 @@ class App:
         return CaseOpener(self.archive, self.clock)
 
     @property
+    def waiting(self) -> Waiting | None:
+        """Writes that wait on this host because the archive's servers are away; None = none."""
+        return waiting_in(self.archive)
+
+    def retry_waiting(self) -> int:
+        """Try writes again that the archive refused; returns how many."""
+        return take_back(self.archive)
+
+    @property
     def console_url(self) -> str:
         """Where people open the console."""
         return f"http://{self.settings.console.host}:{self.settings.console.port}"
@@ -158,8 +169,21 @@ def load_model(settings: Settings) -> Understanding:
     )
 
 
-def open_app(settings: Settings | None = None, clock: Clock = system_clock) -> App:
-    """Open the archive that the settings name (made when it does not exist yet)."""
+def open_app(
+    settings: Settings | None = None, clock: Clock = system_clock, *, drains: bool = True
+) -> App:
+    """Open the archive that the settings name (made when it does not exist yet).
+
+    `drains`: hand on at once what waits in the spool; the console leaves it to the others.
+    """
     settings = settings or load_settings()
-    Path(settings.archive_url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    return App(settings, open_archive(settings.archive_url), clock)
+    if not is_servers(settings.archive.url):
+        file = Path(settings.archive_url.removeprefix("sqlite:///"))
+        file.parent.mkdir(parents=True, exist_ok=True)
+    archive = open_archive(settings.archive_url)
+    if is_servers(settings.archive.url):
+        archive = spooled(
+            archive, settings.path(settings.archive.spool),
+            limit_bytes=settings.archive.spool_mb << 20, drains=drains, clock=clock,
+        )  # fmt: skip
+    return App(settings, archive, clock)

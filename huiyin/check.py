@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from archive.options import is_servers
 from huiyin.app import ALL, KEY_SETTING, App
 from huiyin.errors import HuiyinError
 from huiyin.records import Account, Role, Setting, Shift, Source
@@ -36,7 +37,7 @@ class Finding:
 def run_checks(app: App) -> list[Finding]:
     """All findings; a check that itself fails is a finding, never a crash."""
     findings: list[Finding] = []
-    for check in (_archive, _secret, _model, _queues, _sources, _people, _channels, _disk):
+    for check in (_archive, _spool, _secret, _model, _queues, _sources, _people, _channels, _disk):
         findings += _guarded(check, app)
     return findings
 
@@ -55,6 +56,24 @@ def _archive(app: App) -> Iterator[Finding]:
     yield Finding("档案", "ok", f"{app.settings.archive_url}：{shown or '空的'}")
     for problem in problems:
         yield Finding("档案完整性", "bad", problem, "停下全部进程，从最近的备份恢复")
+
+
+def _spool(app: App) -> Iterator[Finding]:
+    waiting = app.waiting
+    if waiting is None:
+        return
+    size = f"{waiting.bytes / 1024**2:.1f} / {waiting.limit_bytes / 1024**2:.0f} MB"
+    yield Finding(
+        "本机暂存", "bad",
+        f"{waiting.posts} 条帖文和 {waiting.others} 项标注、删除等着写入档案，最早的已等"
+        f" {_ago(app.clock(), waiting.since)}，占 {size}；原因：{waiting.reason or '正在写入'}",
+        "恢复档案服务器后自动写入，不必做别的；占满前请恢复，或调大 archive.spool_mb",
+    )  # fmt: skip
+    if waiting.aside:
+        yield Finding(
+            "被拒的写入", "bad", f"{waiting.aside} 次写入档案三次都没接受，仍存在本机",
+            "看日志里的 entry set aside；排除原因后 huiyin doctor --retry-failed",
+        )  # fmt: skip
 
 
 def _secret(app: App) -> Iterator[Finding]:
@@ -153,7 +172,10 @@ def _channels(app: App) -> Iterator[Finding]:
 
 
 def _disk(app: App) -> Iterator[Finding]:
-    folder = Path(app.settings.archive_url.removeprefix("sqlite:///")).parent
+    if is_servers(app.settings.archive.url):
+        folder = app.settings.path(app.settings.archive.spool)
+    else:
+        folder = Path(app.settings.archive_url.removeprefix("sqlite:///")).parent
     free = shutil.disk_usage(folder).free
     state = "ok" if free >= LEAST_FREE_BYTES else "bad"
     mend = "" if state == "ok" else "清理磁盘，或把档案移到更大的盘"

@@ -13,7 +13,7 @@ import structlog
 
 from huiyin.app import ALL, App
 from huiyin.clock import monotonic
-from huiyin.errors import ArchiveBusy, HuiyinError, NotAllowed, NotFound
+from huiyin.errors import ArchiveAway, ArchiveBusy, HuiyinError, NotAllowed, NotFound
 from huiyin.records import Actor, Case, CaseState
 from huiyin.supervise import orphaned
 
@@ -91,12 +91,24 @@ def crawl(app: App, stop: Event) -> None:
         log.warning("weibo_official disabled: weibo.tokens is empty")
         stop.wait()
         return
-    ensure_sources(app.archive, app.accounts, weibo)
+    while not _ensured(lambda: ensure_sources(app.archive, app.accounts, weibo)):
+        if stop.wait(TROUBLE_SECONDS):
+            return
     Thread(target=_stop_when_orphaned, args=(stop,), daemon=True).start()
     run_crawl(
         app.archive, weibo=weibo, identity=app.identity, accounts=app.accounts, clock=app.clock,
         stop=stop,
     )  # fmt: skip
+
+
+def _ensured(act: Callable[[], object]) -> bool:
+    """False while the archive's servers do not answer: without it no cursor is known."""
+    try:
+        act()
+    except ArchiveAway as error:
+        log.warning("crawl waits for the archive", error=str(error))
+        return False
+    return True
 
 
 def _stop_when_orphaned(stop: Event) -> None:

@@ -33,6 +33,11 @@ class ArchiveSettings(Section):
     url: str = "sqlite:///var/huiyin.db"
     """Where everything is kept; `sqlite:///FILE` (relative to the folder of huiyin.toml)."""
 
+    spool: Path = Path("var/spool")
+    """Folder where writes of posts wait while the archive's servers do not answer."""
+    spool_mb: int = Field(default=512, ge=1, le=1_000_000)
+    """Most disk room for them, MB; full, collection pauses."""
+
     @field_validator("url")
     @classmethod
     def _known_engine(cls, url: str) -> str:

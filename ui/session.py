@@ -42,7 +42,7 @@ class Visit:
 @st.cache_resource(show_spinner=False)
 def _opened(home: str) -> App:
     """One `App` for the server process; the archive keeps one connection a thread."""
-    return open_app(load_settings(Path(home) if home else None))
+    return open_app(load_settings(Path(home) if home else None), drains=False)
 
 
 def the_app() -> App:
@@ -103,11 +103,11 @@ def act(do: Callable[[Visit], None], done: str) -> None:
     names the version that was on the screen. The actor is whoever is signed in now.
     """
     app = the_app()
-    session = current(app)
-    if session is None:
-        return
     now = app.clock()
     try:
+        session = current(app)
+        if session is None:
+            return
         do(Visit(app, session.actor(now), now))
     except Conflict:
         flash("warn", "别人刚刚改过这条记录，没有写入。下面是最新内容，请看过再操作。")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from huiyin.errors import HuiyinError
+from huiyin.app import App
+from huiyin.errors import ArchiveError, HuiyinError
 from huiyin.people import Session
 from ui import session as sessions
 from ui.markup import div, show, span, tag
@@ -15,7 +16,7 @@ from ui.parts import flashed, note
 from ui.session import Visit
 from ui.sign_in import change_password, sign_in
 from ui.style import CSS
-from ui.when import stamp
+from ui.when import stamp, when
 from ui.words import LANGUAGE, t
 
 VIEWS = Path(__file__).with_name("views")
@@ -43,7 +44,11 @@ def main() -> None:
     st.set_page_config(page_title="回音 Huiyin", page_icon="🔔", layout="wide")
     st.html(CSS)
     app = sessions.the_app()
-    session = sessions.current(app)
+    session, trouble = None, None
+    try:
+        session = sessions.current(app)
+    except ArchiveError as error:  # nobody can be asked who this is
+        trouble = error
     signed_in = session is not None and not session.person.must_change_password
     pages = [
         st.Page(page_file(name), title=t(title), icon=icon, url_path=name, default=name == HOME)
@@ -51,7 +56,10 @@ def main() -> None:
     ]
     # Every page is known before sign-in, so that a link from an alert still leads to its page.
     page = st.navigation(pages, position="sidebar" if signed_in else "hidden")
-    if session is None:
+    waiting_note(app)
+    if trouble is not None:
+        show(note("bad", str(trouble)))
+    elif session is None:
         sign_in(app)
     elif session.person.must_change_password:
         change_password(app, session, forced=True)
@@ -83,16 +91,29 @@ def _sidebar(session: Session) -> None:
         )  # fmt: skip
 
 
+def waiting_note(app: App) -> None:
+    """A banner while posts wait on this host because the archive's servers are away."""
+    waiting = app.waiting
+    if waiting is None:
+        return
+    since = when(waiting.since, app.clock())
+    show(note(
+        "warn", f"档案服务器连不上：{waiting.posts:,} 条帖文存在本机，等着写入，自", since, "起。",
+        "恢复后自动写入；在此之前检索和待办里看不到它们，也不能保存操作。",
+        "请管理员运行 huiyin doctor。",
+    ))  # fmt: skip
+
+
 def room(render: Callable[[Visit], None]) -> None:
     """Run one page for the person who is signed in; a refusal is shown as what it is."""
     app = sessions.the_app()
-    session = sessions.current(app)
-    if session is None:  # the page's file was run without the frame
-        sign_in(app)
-        return
     now = app.clock()
-    flashed(sessions.take_flash())
     try:
+        session = sessions.current(app)
+        if session is None:  # the page's file was run without the frame
+            sign_in(app)
+            return
+        flashed(sessions.take_flash())
         render(Visit(app, session.actor(now), now))
     except HuiyinError as error:
         show(note("bad", str(error)))

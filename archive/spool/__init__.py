@@ -37,7 +37,7 @@ from huiyin.clock import Clock, system_clock
 from huiyin.errors import ArchiveAway
 from huiyin.records import Analysis, Post, Scope, StateRecord
 
-__all__ = ["SpooledArchive", "spooled", "waiting_in"]
+__all__ = ["SpooledArchive", "spooled", "take_back", "waiting_in"]
 
 R = TypeVar("R", bound=StateRecord)
 T = TypeVar("T")
@@ -66,6 +66,16 @@ def spooled(
 def waiting_in(archive: Archive) -> Waiting | None:
     """What waits in this archive's spool; None when nothing does or it has none."""
     return archive.spool.waiting() if isinstance(archive, SpooledArchive) else None
+
+
+def take_back(archive: Archive) -> int:
+    """Let writes that the archive refused be tried again; returns how many."""
+    if not isinstance(archive, SpooledArchive):
+        return 0
+    again = archive.spool.take_back()
+    if again:
+        archive.drainer.wake()
+    return again
 
 
 class SpooledArchive:

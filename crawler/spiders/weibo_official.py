@@ -24,7 +24,7 @@ from crawler.weibo_api import (
     error_code,
     read_page,
 )
-from huiyin.errors import CollectError, QuotaExceeded, SourceRefused
+from huiyin.errors import ArchiveError, CollectError, QuotaExceeded, SourceRefused
 from huiyin.records import Source
 
 if TYPE_CHECKING:
@@ -131,6 +131,9 @@ class WeiboOfficial(scrapy.Spider):
         except CollectError as error:
             yield _end(one, error)
             return
+        if one.error is not None:  # a page could not be stored: reading on would only be lost
+            yield RoundEnd(one)
+            return
         more = one.take(page)
         yield PageItem(one, page.items, now)
         if more and self.job.stopping():
@@ -155,7 +158,12 @@ class WeiboOfficial(scrapy.Spider):
         """Ask for posts by number that a list held before and does not hold any more."""
         if not one.reread or one.endpoint.key != "statuses" or not one.lowest:
             return
-        for number in self.job.missing(one):
+        try:
+            missing = self.job.missing(one)
+        except ArchiveError as error:  # asked again in ten minutes
+            log.warning("deletions not looked for", source=one.source.id, error=str(error))
+            return
+        for number in missing:
             yield self._request(
                 SHOW_PATH, {"id": str(number)}, one.source, self.shown, {"number": number}
             )

@@ -67,10 +67,13 @@ def import_(
                 refused = True
                 reasons = [{"line": error.line, "reason": str(error)}]
                 reports.append(FileReport(file=str(file), reasons=reasons))
+        waiting = app.waiting
     if json:
         print_json([one.as_dict() for one in reports])
     else:
         _show_reports(reports)
+    if waiting is not None:
+        err.print(f"[yellow]档案连不上，{waiting.posts} 条帖文存在本机，恢复后自动写入。[/]")
     if refused:
         raise typer.Exit(2)
 

@@ -117,7 +117,8 @@ def doctor(
     """检查每一处，说清毛病和办法。有毛病时退出码为 1。"""
     with opened() as app:
         if retry_failed:
-            out.print(f"重新排队 {app.archive.clear_failures('analysis')} 条。")
+            again = app.retry_waiting() + app.archive.clear_failures("analysis")
+            out.print(f"重新排队 {again} 条。")
         findings = run_checks(app)
     if json:
         print_json([one.as_json() for one in findings])

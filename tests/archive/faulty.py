@@ -17,18 +17,20 @@ from huiyin.errors import ArchiveAway
 from tests.contracts.builders import post
 
 STEP = 5
-WRITES = {
-    "put_posts", "put_packed", "delete_posts", "write_analyses", "mark_incidents", "create",
-    "replace", "change",
-}  # fmt: skip
+POST_WRITES = {"put_posts", "put_packed", "delete_posts", "write_analyses", "mark_incidents"}
+WRITES = POST_WRITES | {"create", "replace", "change"}
 
 
 class Faulty:
-    """Raises `ArchiveAway` from everything while the file `away` exists."""
+    """Raises `ArchiveAway` from everything while the file `away` exists.
+
+    While `moving` exists, from writes of posts only.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.inner = open_archive(f"sqlite:///{folder / 'archive.db'}")
         self.away = folder / "away"
+        self.moving = folder / "moving"
         self.calls: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
@@ -37,7 +39,7 @@ class Faulty:
             return found
 
         def guarded(*arguments: Any, **named: Any) -> Any:
-            if self.away.exists():
+            if self.away.exists() or (self.moving.exists() and name in POST_WRITES):
                 raise ArchiveAway("档案服务器不应答", "检查它是否在运行")
             if name in WRITES:
                 self.calls.append(name)
