@@ -124,7 +124,10 @@ class SearchRequest:
     takes in everything under it; a category is found by any part of its path.
 
     Fields: text (default), title, id, platform, kind, author_kind, office, mentions, region,
-    category, sentiment, emotion, intent, incident, created_at, reposts, comments, likes, urgency.
+    category, sentiment, emotion, intent, incident, created_at, reposts, comments, likes, urgency;
+    `has:reply` = an official account has answered it.
+
+    Width, case, traditional or simplified characters and variants of emoji make no difference.
     """
 
     query: str = ""
@@ -158,6 +161,10 @@ class SearchResult:
     timeline: tuple[tuple[datetime, int], ...] = ()
     """(start of the bucket, count), empty buckets between the first and last included"""
     next_cursor: str | None = None
+    authors: int = 0
+    """Different known authors of the matches; exact up to `EXACT_AUTHORS`."""
+    authors_estimated: bool = False
+    """True: `authors` is an estimate, to be shown with 约."""
 
 
 class Archive(Keeping, Protocol):

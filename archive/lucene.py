@@ -95,6 +95,8 @@ class _Translator:
             self.refuse(f"不支持运算符 {raw}", item, f"请写 {_OPERATORS[raw]}")
         wild = None if quoted else _WILD.search(raw)
         if wild and raw == "*":
+            if field == "has":
+                self.refuse("has 后面不能写 *", item, f"可用：{' '.join(q.HAS)}")
             return q.Everything() if field == "text" else q.Exists(field)
         if wild and (wild.end() != len(raw) or raw.endswith("?")):
             self.refuse("通配符只能是词尾的 *", item, "请改用词尾的 *，或用引号括起来")
@@ -105,6 +107,10 @@ class _Translator:
             return q.Words(field, value, prefix=bool(wild))
         if field in q.VALUE_FIELDS:
             return q.Prefix(field, value) if wild else q.Equals(field, value)
+        if field == "has":
+            if wild or value not in q.HAS:
+                self.refuse(f"has 后面不能写 {raw}", item, f"可用：{' '.join(q.HAS)}")
+            return q.Replied()
         if wild:
             self.refuse(f"{field} 不能用通配符", item, "请写成范围，例如 [10 TO *]")
         low, high = self.ends(item, value, field)

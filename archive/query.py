@@ -7,6 +7,8 @@
     ├── Prefix      a field's value begins so
     ├── Range       a number or a time between two ends
     ├── Exists      a field has a value
+    ├── Replied     an official account has answered the post
+    ├── Ids         one of these posts (never written; an engine may put it for Replied)
     ├── And, Or     of several
     └── Not
 
@@ -15,6 +17,7 @@ Words that stand beside each other without operator must all be found (AND).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -30,7 +33,9 @@ VALUE_FIELDS = (
 )  # fmt: skip
 NUMBER_FIELDS = ("reposts", "comments", "likes", "urgency")
 TIME_FIELDS = ("created_at",)
-FIELDS = TEXT_FIELDS + VALUE_FIELDS + NUMBER_FIELDS + TIME_FIELDS
+FIELDS = (*TEXT_FIELDS, *VALUE_FIELDS, *NUMBER_FIELDS, *TIME_FIELDS, "has")
+HAS = ("reply",)
+"""What `has:` can ask for."""
 LONGEST_QUERY = 4000
 """Characters; longer ones are refused before they are read."""
 DEEPEST_QUERY = 100
@@ -83,6 +88,23 @@ class Exists:
 
 
 @dataclass(frozen=True)
+class Replied:
+    """A stored post by a government author has this one as its parent.
+
+    `offices`: the scope in which the answer must lie; None = everywhere.
+    """
+
+    offices: frozenset[str] | None = None
+
+
+@dataclass(frozen=True)
+class Ids:
+    """One of these posts."""
+
+    ids: frozenset[str]
+
+
+@dataclass(frozen=True)
 class And:
     parts: tuple[Node, ...]
 
@@ -97,7 +119,7 @@ class Not:
     part: Node
 
 
-Node = Everything | Words | Equals | Prefix | Range | Exists | And | Or | Not
+Node = Everything | Words | Equals | Prefix | Range | Exists | Replied | Ids | And | Or | Not
 
 
 def parse(query: str) -> Node:
@@ -120,6 +142,17 @@ def words_of(node: Node) -> list[Words]:
     if isinstance(node, And | Or):
         return [words for part in node.parts for words in words_of(part)]
     return []
+
+
+def resolved(node: Node, replied: Callable[[], Node]) -> Node:
+    """The tree with what `replied` gives in the place of every `Replied`."""
+    if isinstance(node, Replied):
+        return replied()
+    if isinstance(node, Not):
+        return Not(resolved(node.part, replied))
+    if isinstance(node, And | Or):
+        return type(node)(tuple(resolved(part, replied) for part in node.parts))
+    return node
 
 
 def times(text: str) -> tuple[datetime, datetime] | None:

@@ -42,7 +42,7 @@ def where(scope: Scope, filters: Filters | None = None, node: q.Node | None = No
     out = Where()
     _add_scope(out, scope)
     if node is not None and not isinstance(node, q.Everything):
-        sql, parameters = condition(node)
+        sql, parameters = condition(q.resolved(node, lambda: q.Replied(scope.offices)))
         out.add(sql, *parameters)
     if filters is not None:
         _add_filters(out, filters)
@@ -119,6 +119,10 @@ def condition(node: q.Node) -> tuple[str, list[Any]]:
         return _field(node.field, "substr({0}, 1, ?) = ?", [len(node.value), node.value])
     if isinstance(node, q.Exists):
         return _exists(node)
+    if isinstance(node, q.Replied):
+        return _replied(node)
+    if isinstance(node, q.Ids):
+        return f"p.id IN ({','.join('?' * len(node.ids))})", sorted(node.ids)
     return "1", []
 
 
@@ -173,6 +177,16 @@ def _exists(node: q.Exists) -> tuple[str, list[Any]]:
     if node.field == "title":
         return "p.n IN (SELECT t.n FROM contents t WHERE t.title > '')", []
     return f"p.{node.field} IS NOT NULL AND p.{node.field} <> ''", []
+
+
+def _replied(node: q.Replied) -> tuple[str, list[Any]]:
+    answer = """SELECT 1 FROM posts r WHERE r.parent = p.id AND r.author_kind = 'government'
+        AND r.deleted_at IS NULL"""
+    if node.offices is None:
+        return f"EXISTS ({answer})", []
+    marks = ",".join("?" * len(node.offices))
+    mine = f"SELECT 1 FROM offices o WHERE o.n = r.n AND o.account IN ({marks})"
+    return f"EXISTS ({answer} AND EXISTS ({mine}))", sorted(node.offices)
 
 
 def match_expression(node: q.Node) -> str | None:

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from archive import FACETS, Archive, Filters, SearchRequest
 from huiyin.errors import ArchiveError, QueryError
-from huiyin.records import Author, AuthorKind, Kind, Post
-from tests.contracts.builders import ALL, analysis, at, counts, post
+from huiyin.records import Author, AuthorKind, Kind, Post, Scope
+from tests.contracts.builders import ALL, OFFICE, analysis, at, counts, post
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 TEXTS = (
@@ -120,6 +120,68 @@ def test_fields_and_filters(archive: Archive) -> None:
         assert ids(archive, "停水", filters=filters) == expected, filters
         listed = sorted(int(one.id.split(":")[1]) for one in archive.iter_posts(ALL, filters))
         assert listed == expected, filters
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("台风", [0, 1]), ("颱風", [0, 1]), ("臺灣", [1]), ("ABC", [0]), ("ａｂｃ", [0]),
+        ("❤", [2]),
+        ("❤️", [2]), ("我❤你", [2]), ("👍", [2, 3]), ("👍🏿", [2, 3]),
+        ("👩\u200d🚒", [3]), ("👩🚒", [3]),
+        ("🚒", [3]), ("救命", [3]), ("москв*", [4]), ("Москва", [4]), ("москв", []), ("оδ*", []),
+        ("οδοσ", [4]), ("ΟΔΟΣ", [4]), ("𠮷", [4]), ("5g网络iph*", [4]), ("5g网络iph", []),
+        ("title:臺北", [4]), ('"的 iph*"', []), ("网", [4]), ("絡", [4]),
+    ],
+)  # fmt: skip
+def test_variants_make_no_difference(archive: Archive, query: str, expected: list[int]) -> None:
+    archive.put_posts([
+        post(0, "颱風來了ＡＢＣ"), post(1, "台湾的台风"), post(2, "我❤️你👍🏽"),
+        post(3, "👩🏽\u200d🚒救\u200b命👍"),
+        post(4, "МОСКВА ΟΔΟΣ 𠮷野家 5G网络iPhone", title="台北"),
+    ])  # fmt: skip
+    assert ids(archive, query) == expected
+
+
+def test_has_reply(archive: Archive) -> None:
+    """An answer counts when the asker may see it, and only while it stands."""
+    government = Author(kind=AuthorKind.GOVERNMENT, key="g")
+    archive.put_posts([
+        post(1), post(2), post(3), post(4),
+        post(11, "已处理", parent="weibo:1", author=government),
+        post(12, "同求", parent="weibo:2"),
+        post(13, "已处理", parent="weibo:3", author=government),
+        post(14, "已处理", parent="weibo:4", author=government, offices=("weibo:9",)),
+    ])  # fmt: skip
+    archive.delete_posts(["weibo:13"], at(1))
+    assert ids(archive, "has:reply") == [1, 4]
+    assert ids(archive, "kind:post AND NOT has:reply AND created_at:<2026-03-01T08:00:10") == [2, 3]
+    scope = Scope.of(OFFICE)
+    found = archive.search(SearchRequest("has:reply OR id:weibo:3"), scope).hits
+    assert {hit.post.id for hit in found} == {"weibo:1", "weibo:3"}
+    for wrong in ("has:*", "has:answer", "has:rep*"):
+        with pytest.raises(QueryError):
+            ids(archive, wrong)
+
+
+def test_different_authors(archive: Archive) -> None:
+    archive.put_posts([
+        post(n, author=Author(key=f"a{n % 5}") if n % 6 else Author()) for n in range(60)
+    ])  # fmt: skip
+    result = archive.search(SearchRequest(limit=3), ALL)
+    assert (result.total, result.authors, result.authors_estimated) == (60, 5, False)
+    result = archive.search(SearchRequest("没有这个词"), ALL)
+    assert (result.total, result.authors, result.authors_estimated) == (0, 0, False)
+
+
+def test_many_authors_are_exact_or_said_to_be_estimated(archive: Archive) -> None:
+    archive.put_posts([
+        post(n, "甲" if n < 3000 else "乙", author=Author(key=f"a{n}")) for n in range(4000)
+    ])  # fmt: skip
+    result = archive.search(SearchRequest("甲", limit=1), ALL)
+    assert (result.authors, result.authors_estimated) == (3000, False)
+    result = archive.search(SearchRequest(limit=1), ALL)
+    assert result.authors == 4000 or (result.authors_estimated and 3800 < result.authors < 4200)
 
 
 def test_facets_are_exact(archive: Archive) -> None:
