@@ -7,6 +7,7 @@ they are first asked for, so that light commands stay quick.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +16,10 @@ from urllib.parse import quote
 from archive import open_archive
 from archive.base import Archive, Waiting
 from archive.options import is_servers
+from archive.keeping.switching import follow
 from archive.spool import spooled, take_back, waiting_in
-from huiyin.clock import Clock, system_clock
+from huiyin.clock import Clock, monotonic, system_clock
+from huiyin.errors import ArchiveError
 from huiyin.people import People
 from huiyin.records import Account, Person, Role, Scope, Setting
 from huiyin.secret import author_secret, fingerprint
@@ -37,10 +40,16 @@ KEY_SETTING = "author-key-fingerprint"
 class App:
     """All parts over one archive. Parts are made on first use and kept."""
 
-    def __init__(self, settings: Settings, archive: Archive, clock: Clock) -> None:
+    def __init__(
+        self, settings: Settings, archive: Archive, clock: Clock, archive_url: str = ""
+    ) -> None:
         self.settings = settings
         self.archive = archive
         self.clock = clock
+        self.archive_url = archive_url or settings.archive_url
+        """Of the archive in use: another one than the settings say after a switch."""
+        self._asked_at = float("-inf")
+        self._has_moved = False
 
     @cached_property
     def people(self) -> People:
@@ -112,6 +121,15 @@ class App:
 
         return CaseOpener(self.archive, self.clock)
 
+    def moved(self) -> bool:
+        """True when another archive is in use now; asked of this one once a second at most."""
+        if not self._has_moved and monotonic() - self._asked_at >= 1.0:
+            self._asked_at = monotonic()
+            with suppress(ArchiveError):  # away or busy: whoever needs it will say so
+                found = self.archive.sealed()
+                self._has_moved = found is not None and found.state == "moved"
+        return self._has_moved
+
     @property
     def waiting(self) -> Waiting | None:
         """Writes that wait on this host because the archive's servers are away; None = none."""
@@ -169,21 +187,28 @@ def load_model(settings: Settings) -> Understanding:
     )
 
 
+def open_engine(settings: Settings, url: str) -> Archive:
+    """Open the very archive of a URL: no spool in front, and not led on to another one."""
+    if not is_servers(url):
+        file = Path(url.removeprefix("sqlite:///"))
+        file.parent.mkdir(parents=True, exist_ok=True)
+    return open_archive(url)
+
+
 def open_app(
     settings: Settings | None = None, clock: Clock = system_clock, *, drains: bool = True
 ) -> App:
-    """Open the archive that the settings name (made when it does not exist yet).
+    """Open the archive that the settings name (made when it does not exist yet), or the one in use
+
+    since `huiyin archive switch`.
 
     `drains`: hand on at once what waits in the spool; the console leaves it to the others.
     """
     settings = settings or load_settings()
-    if not is_servers(settings.archive.url):
-        file = Path(settings.archive_url.removeprefix("sqlite:///"))
-        file.parent.mkdir(parents=True, exist_ok=True)
-    archive = open_archive(settings.archive_url)
-    if is_servers(settings.archive.url):
+    url, archive = follow(settings.archive_url, lambda one: open_engine(settings, one))
+    if is_servers(url):
         archive = spooled(
             archive, settings.path(settings.archive.spool),
             limit_bytes=settings.archive.spool_mb << 20, drains=drains, clock=clock,
         )  # fmt: skip
-    return App(settings, archive, clock)
+    return App(settings, archive, clock, url)
