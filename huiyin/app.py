@@ -6,6 +6,7 @@ they are first asked for, so that light commands stay quick.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -15,9 +16,8 @@ from urllib.parse import quote
 
 from archive import open_archive
 from archive.base import Archive, Waiting
-from archive.options import is_servers
 from archive.keeping.switching import follow
-from archive.spool import spooled, take_back, waiting_in
+from archive.options import is_servers
 from huiyin.clock import Clock, monotonic, system_clock
 from huiyin.errors import ArchiveError
 from huiyin.people import People
@@ -133,10 +133,22 @@ class App:
     @property
     def waiting(self) -> Waiting | None:
         """Writes that wait on this host because the archive's servers are away; None = none."""
+        if not self._spooled:
+            return None
+        from archive.spool import waiting_in
+
         return waiting_in(self.archive)
+
+    @property
+    def _spooled(self) -> bool:
+        return "archive.spool" in sys.modules  # a light start does without it
 
     def retry_waiting(self) -> int:
         """Try writes again that the archive refused; returns how many."""
+        if not self._spooled:
+            return 0
+        from archive.spool import take_back
+
         return take_back(self.archive)
 
     @property
@@ -207,6 +219,8 @@ def open_app(
     settings = settings or load_settings()
     url, archive = follow(settings.archive_url, lambda one: open_engine(settings, one))
     if is_servers(url):
+        from archive.spool import spooled
+
         archive = spooled(
             archive, settings.path(settings.archive.spool),
             limit_bytes=settings.archive.spool_mb << 20, drains=drains, clock=clock,
