@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Event, Thread
 
 import structlog
 
 from huiyin.app import ALL, App
 from huiyin.clock import monotonic
-from huiyin.errors import ArchiveAway, ArchiveBusy, HuiyinError, NotAllowed, NotFound
+from huiyin.errors import ArchiveAway, ArchiveBusy, ArchiveMoved, HuiyinError, NotAllowed, NotFound
 from huiyin.records import Actor, Case, CaseState
 from huiyin.supervise import orphaned
 
@@ -25,14 +26,18 @@ IDLE_SECONDS = 0.5
 TROUBLE_SECONDS = 5.0
 
 
-def work(app: App, stop: Event) -> None:
-    """Analyse what is pending; when there is nothing, open cases and draft replies."""
+def work(app: App, stop: Event) -> bool:
+    """Analyse what is pending; when there is nothing, open cases and draft replies.
+
+    This and the others return True when they ended because another archive is in use now.
+    """
     log.info("work: ready", model=app.understanding.model)
     office = _Office(app)
     try:
-        _loop(stop, lambda: app.analysis.run_once() or office.run_once())
+        return _loop(app, stop, lambda: app.analysis.run_once() or office.run_once())
     finally:
-        app.analysis.close()  # a standby on another host need not wait for the lease to run out
+        with suppress(ArchiveMoved):
+            app.analysis.close()  # a standby on another host need not wait for the lease's end
 
 
 class _Office:
@@ -70,10 +75,10 @@ class _Office:
         return written
 
 
-def watch(app: App, stop: Event) -> None:
+def watch(app: App, stop: Event) -> bool:
     """Group posts into incidents and send alerts."""
     log.info("watch: ready")
-    _loop(stop, lambda: _watch_once(app))
+    return _loop(app, stop, lambda: _watch_once(app))
 
 
 def _watch_once(app: App) -> int:
@@ -82,7 +87,7 @@ def _watch_once(app: App) -> int:
     return report.posts + len(sent.messages)
 
 
-def crawl(app: App, stop: Event) -> None:
+def crawl(app: App, stop: Event) -> bool:
     """Run the Scrapy process over all due sources."""
     from crawler import ensure_sources, run_crawl
 
@@ -90,15 +95,17 @@ def crawl(app: App, stop: Event) -> None:
     if not weibo.tokens:
         log.warning("weibo_official disabled: weibo.tokens is empty")
         stop.wait()
-        return
+        return False
     while not _ensured(lambda: ensure_sources(app.archive, app.accounts, weibo)):
         if stop.wait(TROUBLE_SECONDS):
-            return
-    Thread(target=_stop_when_orphaned, args=(stop,), daemon=True).start()
+            return False
+    moved = Event()
+    Thread(target=_stop_crawl, args=(app, stop, moved), daemon=True).start()
     run_crawl(
         app.archive, weibo=weibo, identity=app.identity, accounts=app.accounts, clock=app.clock,
         stop=stop,
     )  # fmt: skip
+    return moved.is_set()
 
 
 def _ensured(act: Callable[[], object]) -> bool:
@@ -111,20 +118,32 @@ def _ensured(act: Callable[[], object]) -> bool:
     return True
 
 
-def _stop_when_orphaned(stop: Event) -> None:
-    """Scrapy has a loop of its own; this tells it when whoever started us is gone."""
+def _stop_crawl(app: App, stop: Event, moved: Event) -> None:
+    """Scrapy has a loop of its own; this ends it when whoever started us is gone, or the archive
+
+    has moved (which sets `moved`).
+    """
     parent = os.getppid()
     while not stop.wait(1.0):
-        if orphaned(parent):
+        if app.moved():
+            moved.set()
+        if moved.is_set() or orphaned(parent):
             stop.set()
 
 
-def _loop(stop: Event, step: Callable[[], int]) -> None:
-    """Call `step` until told to stop; rest when it found nothing to do or ran into trouble."""
+def _loop(app: App, stop: Event, step: Callable[[], int]) -> bool:
+    """Call `step` until told to stop; rest when it found nothing to do or ran into trouble.
+
+    Returns True when it ended because the archive has moved.
+    """
     parent = os.getppid()
     while not stop.is_set() and not orphaned(parent):
+        if app.moved():
+            return True
         try:
             pause = 0.0 if step() else IDLE_SECONDS
+        except ArchiveMoved:
+            return True
         except ArchiveBusy as error:
             log.warning("archive busy", error=str(error))
             pause = IDLE_SECONDS
@@ -133,3 +152,4 @@ def _loop(stop: Event, step: Callable[[], int]) -> None:
             pause = TROUBLE_SECONDS
         if pause:
             stop.wait(pause)
+    return False

@@ -17,6 +17,7 @@ from huiyin.records import Actor, Role, Scope
 from huiyin.settings import load_settings
 
 _SESSION = "huiyin.session"
+_ARCHIVE = "huiyin.archive"
 _FLASH = "huiyin.flash"
 _ENDED = "huiyin.ended"
 
@@ -49,13 +50,22 @@ def the_app() -> App:
     """The wiring of this server process, read from `HUIYIN_HOME` (or the current folder)."""
     import os
 
-    return _opened(os.environ.get("HUIYIN_HOME", ""))
+    home = os.environ.get("HUIYIN_HOME", "")
+    app = _opened(home)
+    if app.moved():
+        _opened.clear()
+        app = _opened(home)
+    return app
 
 
 def current(app: App) -> Session | None:
     """The session of this browser tab; None when nobody signed in or it has ended."""
     session = cast("Session | None", st.session_state.get(_SESSION))
     if session is None:
+        return None
+    if st.session_state.setdefault(_ARCHIVE, app.archive_url) != app.archive_url:
+        # versions on the screen are of the old archive and mean nothing in the new one
+        end("档案刚刚换了地方，请重新登录")
         return None
     try:
         session.actor(app.clock())

@@ -26,7 +26,7 @@ from archive.keeping.copying import (
     place_now,
     place_of,
 )
-from huiyin.errors import ArchiveError
+from huiyin.errors import ArchiveAway, ArchiveError
 from huiyin.records import Scope, Setting
 
 MOST_LEFT = 20_000
@@ -152,3 +152,27 @@ def _counts(archive: Archive) -> dict[str, int]:
     settings = archive.records(Setting, Scope.everything(), limit=10_000)
     counts["setting"] = sum(not is_apart(one.record) for one in settings)
     return counts
+
+
+def follow(url: str, open_: Callable[[str], Archive]) -> tuple[str, Archive]:
+    """Open the archive in use, beginning at `url` and led on by the marks of switches.
+
+    Returns its URL and the archive. Raises `ArchiveError` when the marks lead in a circle.
+    """
+    seen: list[str] = []
+    while True:
+        archive = open_(url)
+        try:
+            found = archive.sealed()
+        except ArchiveAway:  # whoever writes will learn it when the server is back
+            found = None
+        if found is None or found.state != "moved":
+            return url, archive
+        archive.close()
+        seen.append(url)
+        url = found.to
+        if url in seen:
+            raise ArchiveError(
+                f"档案互相指着对方：{' → '.join([*seen, url])}",
+                "运行 huiyin archive switch --cancel --url 要用的那个",
+            )

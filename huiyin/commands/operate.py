@@ -15,7 +15,7 @@ from huiyin.check import run_checks
 from huiyin.commands.common import Json, opened, out, print_json
 from huiyin.errors import InputError
 from huiyin.settings import load_settings
-from huiyin.supervise import Supervisor, free_port, stop_on_signals
+from huiyin.supervise import Supervisor, free_port, start_anew, stop_on_signals
 
 
 def demo(
@@ -61,7 +61,9 @@ def crawl() -> None:
     from huiyin import processes
 
     with opened() as app, stop_on_signals() as stop:
-        processes.crawl(app, stop)
+        anew = processes.crawl(app, stop)
+    if anew:
+        start_anew()
 
 
 def work() -> None:
@@ -69,7 +71,9 @@ def work() -> None:
     from huiyin import processes
 
     with opened() as app, stop_on_signals() as stop:
-        processes.work(app, stop)
+        anew = processes.work(app, stop)
+    if anew:
+        start_anew()
 
 
 def watch() -> None:
@@ -77,7 +81,9 @@ def watch() -> None:
     from huiyin import processes
 
     with opened() as app, stop_on_signals() as stop:
-        processes.watch(app, stop)
+        anew = processes.watch(app, stop)
+    if anew:
+        start_anew()
 
 
 def console(
