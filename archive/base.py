@@ -43,11 +43,13 @@ class PutReport:
     unchanged: int = 0
     waiting: int = 0
     """Safe on this host's disk until the archive is there again; what they bring is not known."""
+    rejected: int = 0
+    """The server refuses them as they are; kept apart and listed by `failures` (stage `put`)."""
 
     def __add__(self, other: PutReport) -> PutReport:
         return PutReport(
             self.new + other.new, self.updated + other.updated, self.unchanged + other.unchanged,
-            self.waiting + other.waiting,
+            self.waiting + other.waiting, self.rejected + other.rejected,
         )  # fmt: skip
 
 

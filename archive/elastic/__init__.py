@@ -1,1 +1,44 @@
 """The engine for more than one machine: an Elasticsearch 8 cluster."""
+
+from __future__ import annotations
+
+from archive.elastic.bulk import Bulk
+from archive.elastic.connection import Elastic
+from archive.elastic.editing import Editor
+from archive.elastic.purging import Purge
+from archive.elastic.reading import PostReading
+from archive.elastic.searching import PostSearching
+from archive.elastic.snapshots import Snapshots
+from archive.elastic.stages import Stages
+from archive.elastic.states import StateKeeping
+from archive.elastic.templates import Schema
+from archive.elastic.upkeep import Upkeep
+from archive.elastic.writing import PostWriting
+from archive.options import ArchiveOptions
+from huiyin.clock import monotonic
+
+
+class ElasticArchive(PostWriting, PostReading, PostSearching, Stages, StateKeeping, Upkeep):
+    """Everything in the indices of one prefix. Safe for threads and for processes."""
+
+    def __init__(self, url: str, options: ArchiveOptions | None = None) -> None:
+        """Connect, and install the templates on a server that has none.
+
+        Raises `ArchiveAway`, `ArchiveDenied`, `SchemaError` (another version's templates).
+        """
+        self._use(Elastic(url, options))
+
+    def _use(self, es: Elastic) -> None:
+        self._es = es
+        self._schema = Schema(es)
+        self._schema.prepare()
+        self._bulk = Bulk(es)
+        self._snapshots = Snapshots()
+        self._editor = Editor(es, self._bulk)
+        self._purge = Purge(es, monotonic)
+
+    def close(self) -> None:
+        """Close this process's connections."""
+        self._bulk.close()
+        self._snapshots.close(self._es)
+        self._es.close()

@@ -7,19 +7,23 @@ from pathlib import Path
 
 import pytest
 
-from archive import Archive, open_archive
+from archive import Archive
+from tests.contracts.engines import opened
 
-ENGINES = ("sqlite",)
+ENGINES = ("sqlite", "elasticsearch")
 
 
 @pytest.fixture(params=ENGINES)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Address of an empty archive; other processes may open it too."""
-    return {"sqlite": f"sqlite:///{tmp_path / 'archive.db'}"}[request.param]
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'archive.db'}"
+    server, prefix = (request.getfixturevalue(name) for name in ("elasticsearch", "elastic_prefix"))
+    return f"{server}/{prefix}"
 
 
 @pytest.fixture
 def archive(url: str) -> Iterator[Archive]:
-    opened = open_archive(url)
-    yield opened
-    opened.close()
+    made = opened(url)
+    yield made
+    made.close()
