@@ -16,6 +16,7 @@ from archive.elastic.upkeep import Upkeep
 from archive.elastic.writing import PostWriting
 from archive.options import ArchiveOptions
 from huiyin.clock import monotonic
+from huiyin.errors import ArchiveAway
 
 
 class ElasticArchive(PostWriting, PostReading, PostSearching, Stages, StateKeeping, Upkeep):
@@ -24,14 +25,18 @@ class ElasticArchive(PostWriting, PostReading, PostSearching, Stages, StateKeepi
     def __init__(self, url: str, options: ArchiveOptions | None = None) -> None:
         """Connect, and install the templates on a server that has none.
 
-        Raises `ArchiveAway`, `ArchiveDenied`, `SchemaError` (another version's templates).
+        While it is away that waits for its first answer. Raises `ArchiveDenied`, `SchemaError`
+        (another version's templates).
         """
         self._use(Elastic(url, options))
 
     def _use(self, es: Elastic) -> None:
         self._es = es
         self._schema = Schema(es)
-        self._schema.prepare()
+        try:
+            self._schema.prepare()
+        except ArchiveAway:  # posts are collected all the same, into the spool
+            self._es.before_first = self._schema.prepare
         self._bulk = Bulk(es)
         self._snapshots = Snapshots()
         self._editor = Editor(es, self._bulk)

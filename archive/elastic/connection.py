@@ -53,6 +53,9 @@ class Elastic:
         self._lock = threading.Lock()
         self._client: Elasticsearch | None = None
         self._pid = 0
+        self._first = threading.RLock()
+        self.before_first: Callable[[], None] | None = None
+        """To be done before anything else as soon as the cluster answers."""
 
     # ---- names
 
@@ -115,6 +118,8 @@ class Elastic:
 
         `missing`: what to return instead of `SchemaError` when there is no such index or thing.
         """
+        if self.before_first is not None:
+            self._do_first()
         kind = "x-ndjson" if lines else "json"
         headers = {
             "accept": "application/vnd.elasticsearch+json; compatible-with=8",
@@ -134,6 +139,17 @@ class Elastic:
             if missing is ...:
                 raise
             return missing
+
+    def _do_first(self) -> None:
+        with self._first:
+            first, self.before_first = self.before_first, None
+            if first is None:  # another thread has just done it, or this one is doing it
+                return
+            try:
+                first()
+            except BaseException:
+                self.before_first = first
+                raise
 
     def search(self, index: str, body: Mapping[str, Any], **params: Any) -> Json:
         """The answer to a search; an index that is not there yet holds nothing.
