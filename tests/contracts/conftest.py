@@ -19,7 +19,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'archive.db'}"
     server, prefix = (request.getfixturevalue(name) for name in ("elasticsearch", "elastic_prefix"))
-    return f"{server}/{prefix}"
+    return f"{server}/{prefix}#{tmp_path / 'spool'}"
 
 
 @pytest.fixture

@@ -6,12 +6,24 @@ each write. Production code never does this.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from archive import Archive, is_servers, open_archive
+from archive.spool import spooled
+
+SPOOL_BYTES = 64 << 20
 
 
 def opened(url: str) -> Archive:
-    """The archive that `url` names; also for other processes."""
-    return _seeing_all(url) if is_servers(url) else open_archive(url)
+    """The archive that `url` names; also for other processes.
+
+    Servers with a folder after `#` get a spool there in front, as the application does it.
+    """
+    if not is_servers(url):
+        return open_archive(url)
+    servers, _, folder = url.partition("#")
+    archive = _seeing_all(servers)
+    return spooled(archive, Path(folder), limit_bytes=SPOOL_BYTES) if folder else archive
 
 
 def _seeing_all(url: str) -> Archive:
