@@ -23,7 +23,7 @@ from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from archive.base import TIMEZONE
-from archive.tokens import pieces
+from archive.tokens import index_tokens, pieces
 from huiyin.errors import QueryError
 
 TEXT_FIELDS = ("text", "title")
@@ -40,6 +40,9 @@ LONGEST_QUERY = 4000
 """Characters; longer ones are refused before they are read."""
 DEEPEST_QUERY = 100
 """Levels of parentheses and operators."""
+
+MOST_LIKE_TOKENS = 200
+"""Of a text that others are compared with."""
 
 _ZONE = ZoneInfo(TIMEZONE)
 
@@ -185,6 +188,11 @@ def _days(year: int, month: int | None = None, day: int | None = None) -> tuple[
     else:
         end = date(year + 1, 1, 1)
     return datetime.combine(start, time(), _ZONE), datetime.combine(end, time(), _ZONE)
+
+
+def like_tokens(text: str) -> list[str]:
+    """The different tokens that a text like `text` shares with it; the first ones of a long one."""
+    return list(dict.fromkeys(index_tokens(text).split()))[:MOST_LIKE_TOKENS]
 
 
 def findable(words: str) -> bool:

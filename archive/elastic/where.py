@@ -28,12 +28,14 @@ _FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST = datetime(2262, 4, 11, tzinfo=UTC)
 """What `date_nanos` can hold."""
 _LARGEST = 2**63 - 1
+MOST_TERMS = 50_000
+"""The server takes 65,536 in one `terms`."""
 
 
 def where(scope: Scope, filters: Filters | None = None, node: q.Node | None = None) -> Query:
     """What a question asks for, as one `bool` filter; tombstones are among it.
 
-    `has:reply` is resolved by the caller (`replied`, see archive/elastic/searching.py).
+    `has:reply` is resolved by the caller to `Ids` (archive/elastic/searching.py).
     """
     conditions = scope_conditions(scope)
     if node is not None and not isinstance(node, q.Everything):
@@ -104,6 +106,8 @@ def condition(node: q.Node) -> Query:
         return _prefix(node)
     if isinstance(node, q.Exists):
         return _exists(node)
+    if isinstance(node, q.Ids):
+        return _ids(node)
     return EVERYTHING
 
 
@@ -117,7 +121,7 @@ def words_query(node: q.Words) -> Query:
         ending = _beginning(node.field, last)
         if not first:
             return ending
-        masked = {"field_masking_span": {"query": _spanned(ending), "field": node.field}}
+        masked = {"span_field_masking": {"query": _spanned(ending), "field": node.field}}
         clauses: list[Query] = [{"span_term": {node.field: one}} for one in first]
         return {"span_near": {"clauses": [*clauses, masked], "slop": 0, "in_order": True}}
     if not first:
@@ -202,6 +206,15 @@ def _wildcard(field: str, part: str, *, goes_on: bool) -> Query:
     """The part anywhere in the field; a category field has only some hundred values."""
     escaped = "".join(f"\\{char}" if char in "*?\\" else char for char in part)
     return {"wildcard": {field: {"value": f"*{escaped}{'*' if goes_on else ''}"}}}
+
+
+def _ids(node: q.Ids) -> Query:
+    ids = sorted(node.ids)
+    parts = [
+        {"terms": {"id": ids[start : start + MOST_TERMS]}}
+        for start in range(0, len(ids), MOST_TERMS)
+    ]
+    return {"bool": {"should": parts, "minimum_should_match": 1}} if parts else NOTHING
 
 
 def _exists(node: q.Exists) -> Query:
