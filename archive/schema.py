@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from huiyin.errors import SchemaError
 
 Step = Callable[[sqlite3.Connection], None]
+TOUCHED_KEPT = 500_000
+"""Rows of `touched`, about 6 MB; who is further behind starts from the tables."""
 
 _FIRST = """
 CREATE TABLE posts (
@@ -106,7 +108,29 @@ def _authors(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE posts ADD COLUMN author INTEGER")
 
 
-STEPS: tuple[Step, ...] = (_first, _authors)
+_TOUCHED = """
+CREATE TABLE touched (              -- posts written again or removed, in order; the last ones
+    seq INTEGER PRIMARY KEY,        -- without AUTOINCREMENT: the last row always stays
+    n INTEGER NOT NULL
+);
+CREATE TRIGGER touch_changed AFTER UPDATE ON posts BEGIN
+    INSERT INTO touched (n) VALUES (new.n);
+    DELETE FROM touched WHERE seq = last_insert_rowid() - KEPT;
+END;
+CREATE TRIGGER touch_removed AFTER DELETE ON posts BEGIN
+    INSERT INTO touched (n) VALUES (old.n);
+    DELETE FROM touched WHERE seq = last_insert_rowid() - KEPT;
+END;
+""".replace("KEPT", str(TOUCHED_KEPT))
+
+
+def _touched(connection: sqlite3.Connection) -> None:
+    """What arrays in memory must read again: see archive/sqlite/arrays.py."""
+    for statement in _statements(_TOUCHED):
+        connection.execute(statement)
+
+
+STEPS: tuple[Step, ...] = (_first, _authors, _touched)
 
 
 def migrate(connection: sqlite3.Connection, steps: Sequence[Step] = STEPS) -> int:

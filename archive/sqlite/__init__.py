@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from archive.sqlite.arrays import Turn
+from archive.sqlite.columns import Columns
 from archive.sqlite.connection import Database
 from archive.sqlite.keeping import Keep
 from archive.sqlite.reading import PostReading
@@ -27,6 +29,8 @@ class SqliteArchive(PostWriting, PostReading, Searching, Stages, StateKeeping, K
         reword(self._db)
         self._upkeep = Upkeep(self._db, monotonic)
         self._orders = Orders()
+        self._turn = Turn()
+        self._columns = Columns(self._db, self._turn)
 
     def counts(self) -> Mapping[str, int]:
         rows = self._db.read(

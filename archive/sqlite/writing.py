@@ -103,11 +103,10 @@ class PostWriting:
         marked = 0
         for part in in_parts(list(marks.items()), 500):
             with self._db.write() as connection:
-                before = connection.total_changes
-                connection.executemany(
+                done = connection.executemany(
                     "UPDATE posts SET incident = ?2 WHERE id = ?1 AND incident IS NOT ?2", part
                 )
-                marked += connection.total_changes - before
+                marked += done.rowcount  # of all; without what triggers wrote
         return marked
 
 
