@@ -10,7 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.elasticsearch import elastic_prefix, elasticsearch  # noqa: F401 - fixtures
+from tests.elasticsearch import (  # noqa: F401 - fixtures
+    _kept_prefix,
+    elastic_emptied_prefix,
+    elastic_prefix,
+    elasticsearch,
+)
 
 REAL_DATA_REASON = "real-data: HUIYIN_REAL_DATA names no folder with real data"
 CHROMIUM_REASON = "chromium: no Chromium on this machine"

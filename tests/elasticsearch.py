@@ -63,6 +63,20 @@ def elasticsearch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     dev_server("stop", "--port", port, "--remove")
 
 
+@pytest.fixture(scope="session")
+def _kept_prefix(elasticsearch: str) -> Iterator[str]:
+    prefix = f"test-{secrets.token_hex(4)}"
+    yield prefix
+    remove(elasticsearch, prefix)
+
+
+@pytest.fixture
+def elastic_emptied_prefix(elasticsearch: str, _kept_prefix: str) -> Iterator[str]:
+    """A prefix whose indices stay from test to test and are emptied: three times as quick."""
+    yield _kept_prefix
+    empty(elasticsearch, _kept_prefix)
+
+
 @pytest.fixture
 def elastic_prefix(elasticsearch: str) -> Iterator[str]:
     """A prefix of one's own; all that carries it is removed afterwards."""
@@ -74,20 +88,32 @@ def elastic_prefix(elasticsearch: str) -> Iterator[str]:
 def remove(server: str, prefix: str) -> None:
     """Delete all indices, templates and component templates that carry the prefix."""
     names = ask(server, "GET", f"/_cat/indices/{prefix}-*?format=json&h=index&expand_wildcards=all")
-    for found in names:
-        ask(server, "DELETE", f"/{found['index']}")
+    if names:
+        ask(server, "DELETE", f"/{','.join(one['index'] for one in names)}")
     for kind, many in (
         ("_index_template", "index_templates"), ("_component_template", "component_templates"),
     ):  # fmt: skip
-        for found in ask(server, "GET", f"/{kind}/{prefix}-*").get(many, []):
-            ask(server, "DELETE", f"/{kind}/{found['name']}")
+        found = [one["name"] for one in ask(server, "GET", f"/{kind}/{prefix}-*").get(many, [])]
+        if found:
+            ask(server, "DELETE", f"/{kind}/{','.join(found)}")
 
 
-def ask(server: str, method: str, path: str) -> Any:
+def empty(server: str, prefix: str) -> None:
+    """Delete all documents of the prefix; indices and templates stay."""
+    ask(server, "POST", f"/{prefix}-*/_refresh")
+    ask(
+        server, "POST", f"/{prefix}-*/_delete_by_query?refresh=true&conflicts=proceed",
+        {"query": {"match_all": {}}},
+    )  # fmt: skip
+
+
+def ask(server: str, method: str, path: str, body: object = None) -> Any:
     """One request past the client under test; JSON of the answer, {} when there is nothing."""
-    request = urllib.request.Request(server + path, method=method)
+    data = None if body is None else json.dumps(body).encode()
+    kind = {"Content-Type": "application/json"}
+    request = urllib.request.Request(server + path, method=method, data=data, headers=kind)
     try:
-        with urllib.request.urlopen(request, timeout=30) as response:
+        with urllib.request.urlopen(request, timeout=60) as response:
             return json.load(response)
     except urllib.error.HTTPError as error:
         if error.code != 404:

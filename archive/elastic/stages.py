@@ -76,13 +76,13 @@ class Stages:
         if part.of > 1:
             script = {"source": _SLICE, "params": {"of": part.of, "number": part.number}}
             lane = {"bool": {"filter": [lane, {"script": {"script": script}}]}}
-        return self._posts(lane, NEWEST_FIRST, limit)
+        return self._queued(lane, NEWEST_FIRST, limit)
 
     def pending_incidents(self, *, before: datetime, limit: int) -> list[Post]:
         read = {"range": {"collected_at": {"lt": iso(before)}}}
-        return self._posts(_ungrouped(read), IN_ORDER, limit)
+        return self._queued(_ungrouped(read), IN_ORDER, limit)
 
-    def _posts(self, query: Json, sort: list[dict[str, str]], limit: int) -> list[Post]:
+    def _queued(self, query: Json, sort: list[dict[str, str]], limit: int) -> list[Post]:
         body = {
             "size": min(limit, LARGEST_PAGE), "query": query, "sort": sort,
             "track_total_hits": False,

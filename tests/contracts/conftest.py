@@ -18,7 +18,9 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Address of an empty archive; other processes may open it too."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'archive.db'}"
-    server, prefix = (request.getfixturevalue(name) for name in ("elasticsearch", "elastic_prefix"))
+    server, prefix = (
+        request.getfixturevalue(name) for name in ("elasticsearch", "elastic_emptied_prefix")
+    )
     return f"{server}/{prefix}#{tmp_path / 'spool'}"
 
 
