@@ -11,11 +11,12 @@ from collections.abc import Callable
 
 import pytest
 
-from archive import Archive, SearchRequest, open_archive
+from archive import Archive, SearchRequest
 from archive.dump import dump
 from huiyin.errors import NotFound
 from huiyin.records import Lease, Post, text_sha
 from tests.contracts.builders import ALL, MODEL, analysis, at, counts, post
+from tests.contracts.engines import opened
 
 SPAWN = multiprocessing.get_context("spawn")
 POSTS = 10_000
@@ -44,7 +45,7 @@ def deletes(n: int) -> bool:
 
 def count_process(url: str) -> None:
     """Refreshes counts: each reading on top of the first text, newest reading first."""
-    archive = open_archive(url)
+    archive = opened(url)
     for reading in (2, 1):
         for start in range(0, POSTS, STEP):
             archive.put_posts([
@@ -54,14 +55,14 @@ def count_process(url: str) -> None:
 
 
 def edit_process(url: str) -> None:
-    archive = open_archive(url)
+    archive = opened(url)
     for start in range(0, POSTS, STEP):
         numbers = [n for n in range(start, start + STEP) if edits(n)]
         archive.put_posts([post(n, edited_text(n), read_at=at(50)) for n in numbers])
 
 
 def delete_process(url: str) -> None:
-    archive = open_archive(url)
+    archive = opened(url)
     for start in range(POSTS - STEP, -1, -STEP):
         ids = [f"weibo:{n}" for n in range(start, start + STEP) if deletes(n)]
         archive.delete_posts(ids, at(99))
@@ -69,7 +70,7 @@ def delete_process(url: str) -> None:
 
 def analyse_process(url: str, finish: bool = False) -> None:
     """Takes the queue as a worker does; ends when it stays empty."""
-    archive = open_archive(url)
+    archive = opened(url)
     empty = 0
     while empty < (1 if finish else 3):
         posts = archive.pending_analysis(MODEL, limit=500)
@@ -95,7 +96,7 @@ def in_processes(url: str, *targets: Callable[[str], None]) -> None:
 
 
 def test_four_processes_on_the_same_posts(url: str) -> None:
-    archive = open_archive(url)
+    archive = opened(url)
     archive.put_posts([original(n) for n in range(POSTS)])
     in_processes(url, count_process, edit_process, delete_process, analyse_process)
     analyse_process(url, finish=True)
@@ -130,7 +131,7 @@ def test_four_processes_on_the_same_posts(url: str) -> None:
 
 def work_to_be_killed(url: str) -> None:
     """Everything a process writes, as one run that may be started again from its beginning."""
-    archive = open_archive(url)
+    archive = opened(url)
     for start in range(0, 1200, 400):
         archive.put_posts([original(n) for n in range(start, start + 400)])
     archive.put_posts([post(n, edited_text(n), read_at=at(50)) for n in range(0, 1200, 3)])
@@ -162,7 +163,7 @@ def test_killed_at_any_moment_the_end_is_the_same(url: str, tmp_path: object) ->
             killed += 1
         process.join()
     in_processes(url, work_to_be_killed)
-    archive, other = open_archive(url), open_archive(undisturbed)
+    archive, other = opened(url), opened(undisturbed)
     assert killed, f"seed {seed}"
     assert list(dump(archive)) == list(dump(other)), f"seed {seed}"
     assert archive.check() == []
@@ -172,7 +173,7 @@ def test_killed_at_any_moment_the_end_is_the_same(url: str, tmp_path: object) ->
 
 def acknowledge(url: str, acknowledged: str) -> None:
     """Writes one post at a time and notes each after the archive said it is stored."""
-    archive = open_archive(url)
+    archive = opened(url)
     with open(acknowledged, "a", buffering=1) as notes:  # noqa: PTH123 - a line must leave at once
         for n in range(100_000):
             archive.put_posts([post(n)])
@@ -190,7 +191,7 @@ def test_what_was_accepted_survives_a_kill(url: str, tmp_path: object) -> None:
     time.sleep(1.0)
     os.kill(process.pid or 0, signal.SIGKILL)
     process.join()
-    archive = open_archive(url)
+    archive = opened(url)
     numbers = _lines(notes)
     assert numbers
     assert len(archive.get_posts([f"weibo:{n}" for n in numbers], ALL)) == len(numbers)
