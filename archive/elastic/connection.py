@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -87,7 +88,8 @@ class Elastic:
         if options.api_key:
             more["api_key"] = options.api_key
         elif options.user or options.password:
-            more["basic_auth"] = (options.user, options.password)
+            told = f"{options.user}:{options.password}".encode()  # the client encodes ASCII only
+            more["basic_auth"] = base64.b64encode(told).decode()
         if any(host.startswith("https") for host in self.hosts):
             more["verify_certs"] = options.verify
             more["ssl_show_warn"] = False
