@@ -31,6 +31,7 @@ class SqliteArchive(PostWriting, PostReading, Searching, Stages, StateKeeping, K
         self._orders = Orders()
         self._turn = Turn()
         self._columns = Columns(self._db, self._turn)
+        self._signs = {}
 
     def counts(self) -> Mapping[str, int]:
         rows = self._db.read(

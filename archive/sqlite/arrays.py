@@ -105,6 +105,13 @@ class Arrays:
         """Write the values of `rows` at the row numbers `at`; what they held before is zero."""
         raise NotImplementedError
 
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        """Called before all rows are read from the tables."""
+
+    def _outgrown(self) -> bool:
+        """True when all rows should be read again."""
+        return False
+
     # ---- following
 
     @contextmanager
@@ -131,14 +138,13 @@ class Arrays:
                       ifnull((SELECT max(n) FROM posts), 0)"""
         ).fetchall()
 
-        def known(touch: int | None) -> bool:
-            return touch is not None and first - 1 <= touch <= last
+        def known() -> bool:
+            return self._touch is not None and first - 1 <= self._touch <= last
 
-        if not known(self._touch):
+        if not (known() or (self._load(connection) and known())) or self._outgrown():
             self._clear()
-            if not self._load(connection) or not known(self._touch):
-                self._clear()
-                self._touch = last
+            self._touch = last
+            self._begin(connection)
         self._take_touched(connection, last)
         self._take_new(connection, newest)
 

@@ -4,20 +4,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from archive.base import Filters, Hit
+from archive.sqlite.arrays import Turn
+from archive.sqlite.columns import Columns
 from archive.sqlite.connection import Database
+from archive.sqlite.matching import Matching
 from archive.sqlite.rows import FROM, READ, micros, to_post
+from archive.sqlite.signs import Signs
 from archive.sqlite.where import where
 from huiyin.records import Post, Scope
 from huiyin.vectors import unpack
 
-VECTOR_BLOCK = 8192
-"""Vectors compared at a time: 8,192 x 512 float32 = 16 MiB."""
+MODELS_KEPT = 2
+"""Models whose signs stay in memory: the present one and its successor."""
 IDS_AT_ONCE = 500
 
 
@@ -25,6 +30,9 @@ class PostReading:
     """`get_posts`, `iter_posts`, `thread`, `similar`."""
 
     _db: Database
+    _turn: Turn
+    _columns: Columns
+    _signs: dict[tuple[str, int], Signs]
 
     def get_posts(self, ids: Sequence[str], scope: Scope) -> dict[str, Post]:
         found: dict[str, Post] = {}
@@ -71,25 +79,32 @@ class PostReading:
         self, vector: bytes, model: str, scope: Scope, *,
         filters: Filters | None = None, limit: int = 10,
     ) -> list[Hit]:  # fmt: skip
-        wanted = unpack([vector])[0]
-        asked = where(scope, filters)
-        best: list[tuple[float, int]] = []
-        last = 0
-        while True:
-            rows = self._db.read(
-                f"""SELECT v.n, v.vector FROM vectors v JOIN posts p ON p.n = v.n
-                    WHERE v.n > ? AND v.model = ? AND length(v.vector) = ? AND {asked.sql}
-                    ORDER BY v.n LIMIT ?""",
-                (last, model, len(vector), *asked.parameters, VECTOR_BLOCK),
-            )
-            if not rows:
-                break
-            last = rows[-1][0]
-            scores = unpack([row[1] for row in rows]) @ wanted
-            top = np.argsort(-scores, kind="stable")[:limit]
-            best += [(float(scores[i]), rows[i][0]) for i in top]
-            best = sorted(best, key=lambda one: (-one[0], one[1]))[:limit]
-        return self._hits(best)
+        wanted, columns = unpack([vector])[0], self._columns
+        signs = self._signs_of(model, len(wanted))
+        with self._db.snapshot() as connection:
+            with columns.at(connection), signs.at(connection):
+                mask = Matching(connection, columns, scope).seen(filters)
+                near = signs.nearest(wanted, mask)
+            rows = connection.execute(
+                """SELECT n, vector FROM vectors WHERE n IN (SELECT value FROM json_each(?))
+                   AND model = ? AND length(vector) = ? ORDER BY n""",
+                (json.dumps(near.tolist()), model, len(vector)),
+            ).fetchall()
+            scores = unpack([one for _, one in rows]) @ wanted if rows else np.zeros(0)
+            best = np.argsort(-scores, kind="stable")[:limit]
+            hits = self._hits([(float(scores[i]), rows[i][0]) for i in best])
+        columns.save_if_due()
+        signs.save_if_due()
+        return hits
+
+    def _signs_of(self, model: str, dims: int) -> Signs:
+        """Those of the last few models are kept."""
+        with self._turn.taken():
+            signs = self._signs.pop((model, dims), None) or Signs(self._db, self._turn, model, dims)
+            self._signs[model, dims] = signs
+            while len(self._signs) > MODELS_KEPT:
+                self._signs.pop(next(iter(self._signs)))
+            return signs
 
     def _hits(self, best: list[tuple[float, int]]) -> list[Hit]:
         numbers: list[Any] = [n for _, n in best]
