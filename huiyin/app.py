@@ -7,7 +7,7 @@ they are first asked for, so that light commands stay quick.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ from urllib.parse import quote
 from archive import open_archive
 from archive.base import Archive, Waiting
 from archive.keeping.switching import follow
-from archive.options import is_servers
+from archive.options import ArchiveOptions, is_servers
 from huiyin.clock import Clock, monotonic, system_clock
 from huiyin.errors import ArchiveError
 from huiyin.people import People
@@ -121,6 +121,12 @@ class App:
 
         return CaseOpener(self.archive, self.clock)
 
+    @property
+    def engine(self) -> Archive:
+        """The archive itself, without the spool: for the operator's commands."""
+        inner: Archive = getattr(self.archive, "inner", self.archive)
+        return inner
+
     def moved(self) -> bool:
         """True when another archive is in use now; asked of this one once a second at most."""
         if not self._has_moved and monotonic() - self._asked_at >= 1.0:
@@ -204,7 +210,34 @@ def open_engine(settings: Settings, url: str) -> Archive:
     if not is_servers(url):
         file = Path(url.removeprefix("sqlite:///"))
         file.parent.mkdir(parents=True, exist_ok=True)
-    return open_archive(url)
+    return open_archive(url, archive_options(settings))
+
+
+def archive_options(settings: Settings) -> ArchiveOptions:
+    """How to sign in to the archive's servers, and what to make there."""
+    said = settings.archive
+    return ArchiveOptions(
+        api_key=said.api_key.get_secret_value(), user=said.user,
+        password=said.password.get_secret_value(),
+        ca=None if said.ca is None else settings.path(said.ca), verify=said.verify,
+        prefix=said.prefix, posts_index=said.posts_index, replicas=said.replicas,
+    )  # fmt: skip
+
+
+def prepare_archive(
+    settings: Settings, say: Callable[[list[str]], None], *, only_say: bool = False
+) -> list[str]:
+    """Make or upgrade the archive; `say` is told before anything is changed. Twice = once."""
+    from archive.setup import apply_changes, pending_changes
+
+    url, options = settings.archive_url, archive_options(settings)
+    changes = pending_changes(url, options)
+    say(changes)
+    if changes and not only_say:
+        if not is_servers(url):
+            Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        apply_changes(url, options)
+    return changes
 
 
 def open_app(

@@ -11,9 +11,11 @@ from typing import Any
 
 import httpx
 
+from archive.keeping.copying import MOVING, noted
 from archive.options import is_servers
 from huiyin.app import ALL, KEY_SETTING, App
 from huiyin.errors import HuiyinError
+from huiyin.keeping import backup_folder, backup_state
 from huiyin.records import Account, Role, Setting, Shift, Source
 from huiyin.secret import author_secret, fingerprint
 
@@ -37,7 +39,10 @@ class Finding:
 def run_checks(app: App) -> list[Finding]:
     """All findings; a check that itself fails is a finding, never a crash."""
     findings: list[Finding] = []
-    for check in (_archive, _spool, _secret, _model, _queues, _sources, _people, _channels, _disk):
+    for check in (
+        _archive, _moving, _backup, _spool, _secret, _model, _queues, _sources, _people, _channels,
+        _disk,
+    ):  # fmt: skip
         findings += _guarded(check, app)
     return findings
 
@@ -53,9 +58,43 @@ def _archive(app: App) -> Iterator[Finding]:
     problems = app.archive.check()
     counts = app.archive.counts()
     shown = "，".join(f"{kind} {number}" for kind, number in counts.items() if number)
-    yield Finding("档案", "ok", f"{app.settings.archive_url}：{shown or '空的'}")
+    yield Finding("档案", "ok", f"{app.archive_url}：{shown or '空的'}")
     for problem in problems:
         yield Finding("档案完整性", "bad", problem, "停下全部进程，从最近的备份恢复")
+
+
+def _moving(app: App) -> Iterator[Finding]:
+    for fact in app.archive.health().facts:
+        if fact.state != "ok":
+            yield Finding(fact.what, fact.state, fact.found, fact.mend)
+    sealed = app.archive.sealed()
+    if sealed is not None:
+        yield Finding(
+            "切换", "bad", f"切换到 {sealed.to} 没有做完，写入都在等",
+            "再运行 huiyin archive switch；不切了就加 --cancel",
+        )  # fmt: skip
+    if app.archive_url != app.settings.archive_url:
+        yield Finding(
+            "档案地址", "note", f"设置里是 {app.settings.archive_url}，已切换到 {app.archive_url}",
+            f"把 archive.url 改成 {app.archive_url}；改之前不要删旧的",
+        )  # fmt: skip
+    moving = noted(app.archive, MOVING)
+    if moving is not None:
+        found = f"还能退回 {moving['to']}" if moving["back"] else f"正在搬往 {moving['to']}"
+        yield Finding("搬迁", "note", found, "不再需要时运行 huiyin archive copy --stop")
+
+
+def _backup(app: App) -> Iterator[Finding]:
+    state, found, mend, _ = backup_state(app.settings, app.clock())
+    yield Finding("备份", state, found, mend)
+    folder = backup_folder(app.settings)
+    if folder is None or is_servers(app.archive_url) or not folder.exists():
+        return
+    file = Path(app.archive_url.removeprefix("sqlite:///"))
+    if file.exists() and file.stat().st_dev == folder.stat().st_dev:
+        yield Finding(
+            "备份的位置", "note", f"{folder} 与档案在同一块盘上", "盘坏了两样都没有：改到另一块盘"
+        )
 
 
 def _spool(app: App) -> Iterator[Finding]:
@@ -172,10 +211,10 @@ def _channels(app: App) -> Iterator[Finding]:
 
 
 def _disk(app: App) -> Iterator[Finding]:
-    if is_servers(app.settings.archive.url):
+    if is_servers(app.archive_url):
         folder = app.settings.path(app.settings.archive.spool)
     else:
-        folder = Path(app.settings.archive_url.removeprefix("sqlite:///")).parent
+        folder = Path(app.archive_url.removeprefix("sqlite:///")).parent
     free = shutil.disk_usage(folder).free
     state = "ok" if free >= LEAST_FREE_BYTES else "bad"
     mend = "" if state == "ok" else "清理磁盘，或把档案移到更大的盘"

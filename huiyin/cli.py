@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from huiyin import __version__
-from huiyin.commands import data, models, operate, people
+from huiyin.commands import archive, data, models, operate, people
 from huiyin.commands.common import err
 from huiyin.errors import HuiyinError, InputError, SettingsError
 
@@ -40,6 +40,7 @@ app.add_typer(models.train, name="train")
 app.add_typer(people.user, name="user")
 app.add_typer(people.oncall, name="oncall")
 app.add_typer(people.account, name="account")
+app.add_typer(archive.archive, name="archive")
 
 
 def _show_version(wanted: bool) -> None:

@@ -7,6 +7,8 @@ once. Every setting is described in docs/settings.md (a test compares).
 from __future__ import annotations
 
 import os
+import re
+from datetime import time
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -21,6 +23,7 @@ from pydantic_settings import (
 from huiyin.errors import SettingsError
 
 CONFIG_FILE = "huiyin.toml"
+DEFAULT_PREFIX = "huiyin"
 
 
 class Section(BaseModel):
@@ -31,8 +34,26 @@ class Section(BaseModel):
 
 class ArchiveSettings(Section):
     url: str = "sqlite:///var/huiyin.db"
-    """Where everything is kept; `sqlite:///FILE` (relative to the folder of huiyin.toml)."""
+    """Where everything is kept: `sqlite:///FILE` (relative to the folder of huiyin.toml), or the
 
+    servers of one Elasticsearch cluster, `https://es1:9200,https://es2:9200`.
+    """
+    api_key: SecretStr = SecretStr("")
+    """Elasticsearch: API key, as the server gave it (encoded)."""
+    user: str = ""
+    """Elasticsearch: user, when there is no API key."""
+    password: SecretStr = SecretStr("")
+    """Elasticsearch: the user's password."""
+    ca: Path | None = None
+    """Elasticsearch: certificate of the authority that signed the servers' ones."""
+    verify: bool = True
+    """Elasticsearch: check the servers' certificates; switch off for a trial only."""
+    prefix: str = DEFAULT_PREFIX
+    """Elasticsearch: every index, alias and template begins with it."""
+    posts_index: Literal["year", "month"] = "year"
+    """Elasticsearch: one index of posts a year or a month (UTC)."""
+    replicas: str = "0-1"
+    """Elasticsearch: fewest and most copies of each index besides the first."""
     spool: Path = Path("var/spool")
     """Folder where writes of posts wait while the archive's servers do not answer."""
     spool_mb: int = Field(default=512, ge=1, le=1_000_000)
@@ -41,9 +62,23 @@ class ArchiveSettings(Section):
     @field_validator("url")
     @classmethod
     def _known_engine(cls, url: str) -> str:
-        if not url.startswith("sqlite:///"):
-            raise ValueError("只支持 sqlite:///文件路径")
+        if not url.startswith(("sqlite:///", "http://", "https://")):
+            raise ValueError("须为 sqlite:///文件路径，或 https://主机:9200（多台用逗号分隔）")
         return url
+
+    @field_validator("prefix")
+    @classmethod
+    def _prefix(cls, prefix: str) -> str:
+        if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,59}", prefix):
+            raise ValueError("用小写字母、数字和连字符，以字母或数字开头，最多 60 个")
+        return prefix
+
+    @field_validator("replicas")
+    @classmethod
+    def _replicas(cls, replicas: str) -> str:
+        if not re.fullmatch(r"\d-(\d|all)", replicas):
+            raise ValueError("写成最少-最多，例如 0-1")
+        return replicas
 
 
 class OfficeSettings(Section):
@@ -124,6 +159,38 @@ class SecretSettings(Section):
     """Folder of the author-key secret, made at random by `huiyin init`; not in any backup."""
 
 
+class BackupSettings(Section):
+    folder: str = "var/backups"
+    """Where backups lie, best on another disk; empty = none are made by themselves."""
+    at: str = "03:00"
+    """Time of day (Asia/Shanghai) of the daily backup that `huiyin run` makes."""
+    compress: bool = True
+    """Pack the copy of a SQLite archive with gzip."""
+    server_folder: str = ""
+    """Elasticsearch: folder for snapshots as its servers see it; must be allowed in path.repo."""
+
+    @field_validator("at")
+    @classmethod
+    def _time(cls, at: str) -> str:
+        try:
+            time.fromisoformat(at)
+        except ValueError:
+            raise ValueError("须为时刻，例如 03:00") from None
+        return at
+
+
+class RetentionSettings(Section):
+    days: int = Field(default=0, ge=0, le=36500)
+    """Posts older than this are removed once a day; 0 = nothing is removed by itself."""
+
+    @field_validator("days")
+    @classmethod
+    def _not_by_mistake(cls, days: int) -> int:
+        if 0 < days < 30:
+            raise ValueError("至少 30 天；0 = 不自动清理")
+        return days
+
+
 class LogSettings(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
     """Least important message that is written."""
@@ -149,6 +216,8 @@ class Settings(BaseSettings):
     alerts: AlertSettings = AlertSettings()
     console: ConsoleSettings = ConsoleSettings()
     secrets: SecretSettings = SecretSettings()
+    backup: BackupSettings = BackupSettings()
+    retention: RetentionSettings = RetentionSettings()
     log: LogSettings = LogSettings()
 
     @classmethod
@@ -169,7 +238,11 @@ class Settings(BaseSettings):
 
     @property
     def archive_url(self) -> str:
-        """The archive's URL with an absolute path."""
+        """The archive's URL: with an absolute path, or with the prefix when it is not the usual."""
+        if not self.archive.url.startswith("sqlite:///"):
+            first, comma, more = self.archive.url.partition(",")
+            bare = first.count("/") < 3 and self.archive.prefix != DEFAULT_PREFIX
+            return f"{first}/{self.archive.prefix}{comma}{more}" if bare else self.archive.url
         file = Path(self.archive.url.removeprefix("sqlite:///"))
         return f"sqlite:///{(self.home / file).resolve()}"
 

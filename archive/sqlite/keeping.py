@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from archive.base import Failure, Stored
 from archive.keeping.base import NOW, Changed, Fact, Health, Seal, WholePost
+from archive.keeping.sizes import shown_size
 from archive.merging import COUNTS
 from archive.sqlite.connection import Database, Row, seal_of
 from archive.sqlite.merge import load, unindex
@@ -190,16 +191,6 @@ class Keep:
                 "想还给磁盘：停下全部进程，huiyin archive copy 到新文件后切换" if much else "",
             ),
         ))  # fmt: skip
-
-
-def shown_size(size: int) -> str:
-    """Bytes in the unit that people read."""
-    value, unit = float(size), "B"
-    for larger in ("KB", "MB", "GB", "TB"):
-        if value < 1024:
-            break
-        value, unit = value / 1024, larger
-    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
 
 
 def _journal(connection: sqlite3.Connection) -> str | None:

@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from huiyin.app import open_app
+from huiyin.app import open_app, prepare_archive
 from huiyin.check import run_checks
+from huiyin.chores import Chores
 from huiyin.commands.common import Json, opened, out, print_json
 from huiyin.errors import InputError
 from huiyin.settings import load_settings
@@ -44,15 +45,16 @@ def run() -> None:
             raise InputError(
                 "还没有人能登录", "先运行 huiyin user add 登录名 --name 姓名 --role 管理员"
             )
-    supervisor = Supervisor(settings.path(settings.log.folder))
+    supervisor, chores = Supervisor(settings.path(settings.log.folder)), Chores(settings, app.clock)
     with stop_on_signals() as stop:
         for name in ("crawl", "work", "watch", "console"):
             supervisor.start(name, [sys.executable, "-m", "huiyin", name])
         console_url = f"http://{settings.console.host}:{settings.console.port}"
         out.print(f"控制台：{console_url}　Ctrl-C 全部停下。")
         while not stop.wait(1.0):
-            for line in supervisor.tend():
+            for line in supervisor.tend() + chores.tend():
                 out.print(f"[yellow]{escape(line)}[/]")
+    chores.stop()
     supervisor.stop()
 
 
@@ -101,13 +103,26 @@ def console(
     os.execve(command[0], command, console_environment(settings))
 
 
-def init() -> None:
-    """准备档案和作者密钥；运行两次与一次相同。"""
-    app = open_app()
+def init(
+    plan: Annotated[bool, typer.Option("--plan", help="只说要改什么，什么都不改。")] = False,
+) -> None:
+    """准备档案和作者密钥，升级档案结构；运行两次与一次相同。"""
+    settings = load_settings()
+
+    def say(changes: list[str]) -> None:
+        for line in changes:
+            out.print(f"{'要' if plan else '正在'}{escape(line)}")
+        if plan and not changes:
+            out.print("档案没有要改的。")
+
+    changed = prepare_archive(settings, say, only_say=plan)
+    if plan:
+        return
+    app = open_app(settings)
     made = app.init()
     for line in made:
         out.print(f"已建 {escape(line)}")
-    if not made:
+    if not made and not changed:
         out.print("都已备好，没有改动。")
     if not app.people.everyone():
         out.print("下一步：huiyin user add 登录名 --name 姓名 --role 拟稿员")
