@@ -6,7 +6,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
-PACKAGES = ("archive", "crawler", "nlp", "alerts", "responder", "ui", "samples")
+PACKAGES = ("archive", "index_templates", "crawler", "nlp", "alerts", "responder", "ui", "samples")
 HOME = Path(__file__).resolve().parent.parent
 
 
