@@ -164,9 +164,13 @@ def counted_at(source: Mapping[str, Any]) -> CountedAt:
     return times[0], times[1], times[2]
 
 
-def to_time(value: str | None) -> datetime | None:
-    """A time as documents carry it."""
-    return None if value is None else datetime.fromisoformat(value).astimezone(UTC)
+def to_time(value: str | datetime | None) -> datetime | None:
+    """A time as documents carry it, or as the change before in the same list left it."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    return value.astimezone(UTC)
 
 
 def failures_of(source: Mapping[str, Any]) -> list[Failure]:

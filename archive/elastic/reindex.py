@@ -14,6 +14,7 @@ were read from (editing.py, states.py), so they are refused and begun again.
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -164,9 +165,11 @@ class Reindex:
             "conflicts": "proceed", "source": source, "dest": {"index": new, "op_type": "create"},
         }  # fmt: skip
         while True:
-            started = self._es.request(
-                "POST", "/_reindex", params={"wait_for_completion": "false"}, body=body
-            )
+            with warnings.catch_warnings():  # servers 8.x sort all the same
+                warnings.filterwarnings("ignore", message="The sort option in reindex")
+                started = self._es.request(
+                    "POST", "/_reindex", params={"wait_for_completion": "false"}, body=body
+                )
             if self._await(started["task"], old):
                 return
             log.warning("copying was lost with its node, begun again", index=old)

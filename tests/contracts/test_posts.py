@@ -68,6 +68,17 @@ def test_counts_follow_the_newest_reading(archive: Archive) -> None:
     assert stored(archive, "weibo:1").metrics == counts(20, likes=4, comments=2)
 
 
+def test_several_readings_of_a_known_post_in_one_list(archive: Archive) -> None:
+    archive.put_posts([post(1, "一", metrics=counts(0, likes=0))])
+    readings = [
+        post(1, text, read_at=at(n), metrics=counts(n, likes=n))
+        for n, text in ((3, "三"), (2, "二"), (4, "四"))
+    ]
+    archive.put_posts(readings)
+    after = stored(archive, "weibo:1")
+    assert (after.text, after.metrics, after.read_at) == ("四", counts(4, likes=4), at(4))
+
+
 def test_none_never_replaces_a_number_and_is_never_zero(archive: Archive) -> None:
     archive.put_posts([post(1, metrics=counts(10, likes=5))])
     archive.put_posts([post(1, metrics=counts(20, likes=None)), post(2, metrics=counts(1))])
