@@ -21,7 +21,7 @@ from typing import Any
 import structlog
 
 from archive.elastic.connection import Elastic
-from archive.elastic.templates import KINDS, MARK, Schema, generation, next_generation
+from archive.elastic.templates import KINDS, MARK, Schema, next_generation
 from huiyin.errors import ArchiveAway, ArchiveError
 
 Json = dict[str, Any]
@@ -62,7 +62,7 @@ class Reindex:
         the new mapping (all is as before then), `ArchiveAway` when the cluster went away in the
         middle (run again).
         """
-        old = self._to_write_anew()
+        old = [one.name for one in self._schema.outdated()]
         for index in old:  # first of all: nobody writes by the new templates into an old index
             self._block(index)
         self._schema.install()
@@ -78,28 +78,10 @@ class Reindex:
         aliases: dict[str, Json] = found.get(index, {}).get("aliases", {})
         return aliases
 
-    def _to_write_anew(self) -> list[str]:
-        """Outdated indices that people use: those behind an alias."""
-        return [one.name for one in self._schema.outdated() if self._aliases(one.name)]
-
     def _remove_left_over(self) -> None:
-        """Older generations that no alias names any more."""
-        found = self._es.request(
-            "GET", f"/{self._es.prefix}-*/_alias", params={"expand_wildcards": "all"}, missing={}
-        )
-        found = {  # another archive's prefix may begin with ours
-            index: what for index, what in found.items() if self._schema.template_of(index)
-        }  # fmt: skip
-        in_use = {
-            index.rpartition("-")[0]: generation(index)
-            for index, what in found.items() if what["aliases"]
-        }  # fmt: skip
-        left = [
-            index for index, what in found.items()
-            if not what["aliases"] and generation(index) < in_use.get(index.rpartition("-")[0], 0)
-        ]  # fmt: skip
+        """Take out older generations, each when nobody reads it any more."""
         end = self._monotonic() + self._readers_seconds
-        for index in sorted(left):
+        for index in self._schema.left_over():
             while self._read(index) and self._monotonic() < end:
                 self._sleep(POLL_SECONDS)
             if self._read(index):

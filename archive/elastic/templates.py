@@ -126,7 +126,8 @@ class Schema:
 
     def changes(self) -> list[Change]:
         """What `install` and a writing anew of indices would change; empty = all is as wanted."""
-        return [*self._template_changes(), *self.outdated()]
+        left = [Change("left", one, f"删除旧索引 {one}") for one in self.left_over()]
+        return [*self._template_changes(), *self.outdated(), *left]
 
     def _template_changes(self) -> Iterator[Change]:
         for kind, path, wanted in (
@@ -142,11 +143,14 @@ class Schema:
                     yield Change(kind, name, f"更新模板 {name}")
 
     def outdated(self) -> list[Change]:
-        """Indices that were made from another version of their template."""
+        """Indices in use that were made from another version of their template."""
         out = []
+        used = self._used()
         for index, mark in sorted(self._marks().items()):
             template = self.template_of(index)
-            if template is not None and mark.get("digest") != self.wanted.digest(template):
+            if template is None or index not in used:
+                continue
+            if mark.get("digest") != self.wanted.digest(template):
                 new = next_generation(index)
                 out.append(Change("index", index, f"把索引 {index} 重写为 {new}"))
         return out
@@ -180,6 +184,27 @@ class Schema:
             for found in answer.get(many, [])
             if found["name"] in names  # another archive's prefix may begin with ours
         }
+
+    def left_over(self) -> list[str]:
+        """Older generations that no alias names any more."""
+        numbers: dict[str, int] = {}
+        unused = []
+        for index, used in self._behind_aliases().items():
+            if used:
+                numbers[index.rpartition("-")[0]] = generation(index)
+            elif self.template_of(index):  # another archive's prefix may begin with ours
+                unused.append(index)
+        return [one for one in unused if generation(one) < numbers.get(one.rpartition("-")[0], 0)]
+
+    def _used(self) -> set[str]:
+        """Indices behind an alias: the others are begun or left over by a writing anew."""
+        return {index for index, used in self._behind_aliases().items() if used}
+
+    def _behind_aliases(self) -> dict[str, bool]:
+        found = self._es.request(
+            "GET", f"/{self._es.prefix}-*/_alias", params={"expand_wildcards": "all"}, missing={}
+        )
+        return {index: bool(what["aliases"]) for index, what in sorted(found.items())}
 
     def _marks(self) -> dict[str, Json]:
         answer = self._es.request(

@@ -234,3 +234,18 @@ def test_what_does_not_fit_leaves_all_as_it_was(
     assert archive.put_posts([post(1, "新文", read_at=at(9))]).updated == 1
     assert upgrade(url) == [f"{elastic_prefix}-posts-2026-000002"]
     assert archive.put_posts([post(1, "再新", read_at=at(19))]).updated == 1
+
+
+def test_the_old_index_stays_for_a_long_reader(
+    elasticsearch: str, elastic_prefix: str, url: str, archive: Archive
+) -> None:
+    archive.put_posts([post(n) for n in range(30)])
+    time.sleep(1.5)
+    reading = archive.iter_posts(ALL, page=10)
+    begun = [next(reading).id]
+    assert upgrade(url, readers_seconds=0.5) == [f"{elastic_prefix}-posts-2026-000002"]
+    both = {"posts-2026-000001", "posts-2026-000002"}
+    assert indices(elasticsearch, elastic_prefix) == both
+    assert [*begun, *(one.id for one in reading)] == [f"weibo:{n}" for n in range(30)]
+    assert upgrade(url) == []  # takes away what was left
+    assert indices(elasticsearch, elastic_prefix) == {"posts-2026-000002"}
