@@ -5,6 +5,7 @@ from __future__ import annotations
 from archive.elastic.bulk import Bulk
 from archive.elastic.connection import Elastic
 from archive.elastic.editing import Editor
+from archive.elastic.keeping import GUARDED, Keep, guarded
 from archive.elastic.purging import Purge
 from archive.elastic.reading import PostReading
 from archive.elastic.searching import PostSearching
@@ -19,7 +20,7 @@ from huiyin.clock import monotonic
 from huiyin.errors import ArchiveAway
 
 
-class ElasticArchive(PostWriting, PostReading, PostSearching, Stages, StateKeeping, Upkeep):
+class ElasticArchive(PostWriting, PostReading, PostSearching, Stages, StateKeeping, Upkeep, Keep):
     """Everything in the indices of one prefix. Safe for threads and for processes."""
 
     def __init__(self, url: str, options: ArchiveOptions | None = None) -> None:
@@ -41,9 +42,14 @@ class ElasticArchive(PostWriting, PostReading, PostSearching, Stages, StateKeepi
         self._snapshots = Snapshots()
         self._editor = Editor(es, self._bulk)
         self._purge = Purge(es, monotonic)
+        es.when_blocked = self.look_for_seal
 
     def close(self) -> None:
         """Close this process's connections."""
         self._bulk.close()
         self._snapshots.close(self._es)
         self._es.close()
+
+
+for _name in GUARDED:
+    setattr(ElasticArchive, _name, guarded(getattr(ElasticArchive, _name)))

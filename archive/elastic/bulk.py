@@ -155,6 +155,8 @@ class Bulk:
                     again.append((place, outcome))
                 else:
                     done[place] = outcome
+            if any(one.error.get("type") == "cluster_block_exception" for _, one in again):
+                self._es.when_blocked()
             if again and time.monotonic() - started > BUSY_SECONDS:
                 raise again[0][1].refusal()
             made = {one.write.target for _, one in again if one.status == 404}

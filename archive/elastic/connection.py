@@ -58,6 +58,9 @@ class Elastic:
         self.before_first: Callable[[], None] | None = None
         """To be done before anything else as soon as the cluster answers."""
 
+        self.when_blocked: Callable[[], None] = lambda: None
+        """Called when the server takes no writes just now; may raise what ends the trying."""
+
     # ---- names
 
     @property

@@ -131,6 +131,8 @@ class Editor:
             if not again:
                 return counted, unknown
             left = again
+            if blocked:
+                self._es.when_blocked()
             if time.monotonic() - started > BUSY_SECONDS:
                 break
             time.sleep(min(0.002 * 2**tries, 1.0))

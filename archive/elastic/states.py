@@ -41,7 +41,7 @@ class StateKeeping:
         alias = self._es.name(record.kind)
         path = f"/{alias}/_create/{_in_path(record.id)}"
         params = {"refresh": "true", "require_alias": "true"}
-        body = _body(record)
+        body = record_body(record)
         try:
             try:
                 done = self._es.request("PUT", path, params=params, body=body)
@@ -62,7 +62,7 @@ class StateKeeping:
             raise Conflict(f"记录 {record.id} 不是从这个档案读的", "请刷新后再操作")
         index = f"{self._es.name(record.kind)}-{number:06d}"
         params = {"refresh": "true", "if_seq_no": seq_no, "if_primary_term": term}
-        body = _body(record)
+        body = record_body(record)
         try:
             done = self._es.request(
                 "PUT", f"/{index}/_doc/{_in_path(record.id)}", params=params, body=body
@@ -99,7 +99,7 @@ class StateKeeping:
 
     def get(self, kind: type[R], record_id: str, scope: Scope) -> Stored[R] | None:
         found = self._read(kind, record_id)
-        stored = _stored(kind, found) if found else None
+        stored = stored_record(kind, found) if found else None
         return stored if stored and scope.allows(stored.record.offices) else None
 
     def _read(self, kind: type[StateRecord], record_id: str) -> Json | None:
@@ -134,18 +134,20 @@ class StateKeeping:
             size = min(limit - len(out), RECORDS_A_REQUEST)
             page = {**body, "size": size, **({} if key is None else {"search_after": [key]})}
             hits = self._es.search(self._es.name(kind.kind), page)["hits"]["hits"]
-            out += [_stored(kind, one) for one in hits]
+            out += [stored_record(kind, one) for one in hits]
             if len(hits) < size:
                 break
             key = hits[-1]["sort"][0]
         return out
 
 
-def _stored(kind: type[R], found: Json) -> Stored[R]:
+def stored_record(kind: type[R], found: Json) -> Stored[R]:
+    """The record of a found document."""
     return Stored(kind.model_validate_json(found["_source"]["body"]), version_of(found))
 
 
-def _body(record: StateRecord) -> Json:
+def record_body(record: StateRecord) -> Json:
+    """The document of a record."""
     return {
         "id": record.id,
         "state": record.state_name,

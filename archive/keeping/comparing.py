@@ -7,14 +7,14 @@ they do not depend on the order and a record that changed meanwhile can be excha
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from archive.base import Archive, Failure
+from archive.base import Archive
 from archive.dump import post_line, record_line
 from archive.keeping.base import is_apart
-from archive.keeping.copying import ALL_FAILURES, Progress, silent
+from archive.keeping.copying import Progress, failures_of, silent
 from huiyin.records import STATE_RECORDS, Scope, StateRecord
 
 ALL = Scope.everything()
@@ -106,8 +106,7 @@ def _records(archive: Archive, kind: type[StateRecord]) -> Iterator[tuple[Any, s
 
 
 def _failures(archive: Archive) -> Iterator[tuple[Any, str, int]]:
-    found: Sequence[Failure] = archive.failures(limit=ALL_FAILURES)
-    for one in sorted(found, key=lambda one: (one.stage, one.post_id)):
+    for one in failures_of(archive):
         name = f"{one.stage} {one.post_id}"
         yield name, name, _digest(repr((name, one.attempts, one.reason, one.at.isoformat())))
 

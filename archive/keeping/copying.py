@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from archive.base import Archive, Stored
+from archive.base import Archive, Failure, Stored
 from archive.keeping.base import APART, NOW, is_apart
 from huiyin.errors import ArchiveBusy, ArchiveError
 from huiyin.records import STATE_RECORDS, Scope, Setting, StateRecord
@@ -150,8 +150,8 @@ class Copier:
                 return done
 
     def _failures(self) -> int:
-        wanted = self.source.failures(limit=ALL_FAILURES)
-        if wanted == self.target.failures(limit=ALL_FAILURES):
+        wanted = failures_of(self.source)
+        if wanted == failures_of(self.target):
             return 0
         self.target.restore_failures(wanted)
         return len(wanted)
@@ -166,6 +166,14 @@ class Copier:
 
 
 ALL_FAILURES = 1_000_000
+REFUSED = "put"
+"""Stage of posts that a server refused to store: they are no part of what it holds."""
+
+
+def failures_of(archive: Archive) -> list[Failure]:
+    """What stages could not do, in one order."""
+    found = [one for one in archive.failures(limit=ALL_FAILURES) if one.stage != REFUSED]
+    return sorted(found, key=lambda one: (one.stage, one.post_id))
 
 
 def place_now(archive: Archive, url: str) -> Place:

@@ -70,6 +70,10 @@ def switch(
     if _finish_interrupted(copier, now):
         return Switched(copier.source_url, 0, 0.0)
     _require_ready(copier)
+    # what is written to the new one from here on is what a way back has to bring; while the old one
+    # is closed nothing at all is written to it
+    note(source, PLACE, vars(place_now(target, copier.target_url)))
+    note(target, MOVING, {"to": copier.source_url, "back": True})
     started = monotonic()
     try:
         source.seal(Seal("closing", copier.target_url, now()))
@@ -79,9 +83,6 @@ def switch(
             while brought := copier.catch_up():
                 copied += brought
             _require_same_counts(source, target)
-        # what is written to the new one from here on is what a way back has to bring
-        note(source, PLACE, vars(place_now(target, copier.target_url)))
-        note(target, MOVING, {"to": copier.source_url, "back": True})
     except BaseException:
         source.seal(None)
         raise

@@ -128,7 +128,7 @@ class Keep:
     def restore_records(self, records: Sequence[Stored[StateRecord]]) -> None:
         for part in in_parts(records, AT_ONCE):
             rows = [
-                (one.record.kind, one.record.id, one.version, *record_row(one.record))
+                (one.record.kind, one.record.id, _version(one), *record_row(one.record))
                 for one in part
             ]
             with self._db.write(through_seal=True) as connection:
@@ -191,6 +191,11 @@ class Keep:
                 "想还给磁盘：停下全部进程，huiyin archive copy 到新文件后切换" if much else "",
             ),
         ))  # fmt: skip
+
+
+def _version(stored: Stored[StateRecord]) -> int:
+    """Versions of a server say more than a number of this file can hold: they begin anew."""
+    return stored.version if stored.version < 2**62 else 1
 
 
 def _journal(connection: sqlite3.Connection) -> str | None:
