@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from archive import is_servers
 from archive.base import Archive
 from huiyin.app import ALL, App, open_app
 from huiyin.clock import system_clock
@@ -43,10 +44,13 @@ class Ports:
     console: int
 
 
-def run_demo(sample: Path | None, home: Path, *, fresh: bool, port: int, until_ready: bool) -> int:
+def run_demo(
+    sample: Path | None, home: Path, *, archive: str, fresh: bool, port: int, until_ready: bool
+) -> int:
     """Start everything, show progress until the console is usable, wait for Ctrl-C.
 
-    Returns the exit code: 0, or 1 when it was not ready within two minutes.
+    `archive` is the address of the archive, relative to `home` for SQLite. Returns the exit code:
+    0, or 1 when it was not ready within two minutes.
     """
     started = time.monotonic()
     folder = (sample or default_sample()).resolve()
@@ -55,11 +59,15 @@ def run_demo(sample: Path | None, home: Path, *, fresh: bool, port: int, until_r
             f"没有这个样例文件夹：{folder}", "用 --sample 指定，格式见 docs/samples.md"
         )
     home = home.resolve()
+    if fresh and is_servers(archive):
+        raise InputError(
+            "--fresh 不清空服务器上的档案", "在地址后写一个新的前缀，例如 /huiyin-demo-2"
+        )
     if fresh and home.exists():
         shutil.rmtree(home)
     home.mkdir(parents=True, exist_ok=True)
     base_time, ports = _state(home, port)
-    _write_settings(home, folder, ports)
+    _write_settings(home, folder, ports, archive)
     app = open_app(load_settings(home), system_clock)
     supervisor = Supervisor(home / "log")
     try:
@@ -102,7 +110,7 @@ def _state(home: Path, port: int) -> tuple[datetime, Ports]:
     return base, ports
 
 
-def _write_settings(home: Path, sample: Path, ports: Ports) -> None:
+def _write_settings(home: Path, sample: Path, ports: Ports, archive: str) -> None:
     from crawler import load_accounts
 
     accounts = load_accounts(sample / "accounts.json")
@@ -114,7 +122,7 @@ def _write_settings(home: Path, sample: Path, ports: Ports) -> None:
         "[weibo.tokens]", *(f'"{one.uid}" = "sample-{one.uid}"' for one in accounts),
         "[alerts]", f'webhook = "http://127.0.0.1:{ports.phone}/webhook"',
         "[console]", f"port = {ports.console}",
-        "[archive]", 'url = "sqlite:///huiyin.db"',
+        "[archive]", f"url = {json.dumps(archive)}", 'spool = "spool"',
         "[secrets]", 'folder = "secrets"',
         "[log]", 'folder = "log"', "",
     ]  # fmt: skip

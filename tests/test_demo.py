@@ -65,6 +65,15 @@ class Demo:
         return self.process.wait(40)
 
 
+@pytest.fixture(params=["sqlite", "elasticsearch"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where the demo keeps its archive."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'demo.db'}"
+    server = request.getfixturevalue("elasticsearch")
+    return f"{server}/{request.getfixturevalue('elastic_prefix')}"
+
+
 @contextmanager
 def _demo(home: Path, *arguments: str) -> Iterator[Demo]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("HUIYIN_")}
@@ -99,26 +108,26 @@ def _of_this_demo(home: Path) -> list[str]:
 
 
 @pytest.mark.timeout(600)
-def test_one_command_runs_the_whole_path(chromium: str, tmp_path: Path) -> None:
+def test_one_command_runs_the_whole_path(chromium: str, tmp_path: Path, url: str) -> None:
     home = tmp_path / "demo"
-    with _demo(home) as demo:
-        url = demo.wait_for(r"控制台\s+(http://127\.0\.0\.1:\d+)").group(1)
+    with _demo(home, "--archive", url) as demo:
+        console = demo.wait_for(r"控制台\s+(http://127\.0\.0\.1:\d+)").group(1)
         ready = demo.wait_for(r"（(\d+) 秒就绪）").group(1)
         print(f"usable console after {ready} s")
         _a_phone_was_told(demo)
         with chromium_browser(chromium) as browser:
-            _on_call(ConsoleDriver(browser, url, SHOTS), demo)
-            title = _drafter(ConsoleDriver(browser, url, SHOTS), demo)
-            _reviewer(ConsoleDriver(browser, url, SHOTS), demo, title)
-            _small_screen(ConsoleDriver(browser, url, SHOTS, phone=True))
-        posts = _archive_counts(home)
+            _on_call(ConsoleDriver(browser, console, SHOTS), demo)
+            title = _drafter(ConsoleDriver(browser, console, SHOTS), demo)
+            _reviewer(ConsoleDriver(browser, console, SHOTS), demo, title)
+            _small_screen(ConsoleDriver(browser, console, SHOTS, phone=True))
+        posts = _archive_counts(url)
         assert demo.interrupt() == 0, demo.said
     assert _of_this_demo(home) == []
-    _again_continues(home, posts)
+    _again_continues(home, url, posts)
 
 
-def _archive_counts(home: Path) -> int:
-    archive = open_archive(f"sqlite:///{home}/huiyin.db")
+def _archive_counts(url: str) -> int:
+    archive = open_archive(url)
     try:
         alerts = [one.record for one in archive.records(Alert, ALL)]
         assert any(one.state is AlertState.ACKNOWLEDGED for one in alerts)
@@ -204,12 +213,12 @@ def _small_screen(tab: ConsoleDriver) -> None:
     tab.shot("incidents")
 
 
-def _again_continues(home: Path, posts: int) -> None:
+def _again_continues(home: Path, url: str, posts: int) -> None:
     """A second run on the same folder: nothing twice, nothing lost, passwords stay."""
-    with _demo(home, "--until-ready") as demo:
+    with _demo(home, "--archive", url, "--until-ready") as demo:
         demo.wait_for("密码已改过")
         assert demo.process.wait(60) == 0
-    archive = open_archive(f"sqlite:///{home}/huiyin.db")
+    archive = open_archive(url)
     try:
         assert archive.counts()["posts"] >= posts
         texts = [post.id for post in archive.iter_posts(ALL)]

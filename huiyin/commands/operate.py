@@ -25,6 +25,9 @@ def demo(
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="从头来过。")] = False,
     home: Annotated[Path, typer.Option(help="演示的数据放在哪里。")] = Path("var/demo"),
+    archive: Annotated[
+        str, typer.Option(help="档案的地址；也可以是 http://127.0.0.1:9200/huiyin-demo。")
+    ] = "sqlite:///huiyin.db",
     port: Annotated[int, typer.Option(help="控制台端口；被占用就换一个空的。")] = 8501,
     until_ready: Annotated[
         bool, typer.Option("--until-ready", help="一切就绪后自己结束（给测试用）。")
@@ -33,7 +36,8 @@ def demo(
     """一条命令看全程：样例平台 → 采集 → 理解 → 事件 → 告警 → 控制台。Ctrl-C 全部停下。"""
     from huiyin.demo import run_demo
 
-    raise typer.Exit(run_demo(sample, home, fresh=fresh, port=port, until_ready=until_ready))
+    code = run_demo(sample, home, archive=archive, fresh=fresh, port=port, until_ready=until_ready)
+    raise typer.Exit(code)
 
 
 def run() -> None:
