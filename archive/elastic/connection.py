@@ -35,11 +35,30 @@ AWAY_SECONDS = 6.0
 """How long an act is tried again while nobody answers; then it is for the spool."""
 BUSY_SECONDS = 30.0
 """The same while the cluster answers that it has too much to do or elects a new head."""
+PART_SECONDS = 15.0
+"""How long a search is repeated while only a part of the archive answers."""
 LONGEST_PAUSE = 3.0
 PASSING = frozenset({408, 429, 500, 502, 503, 504})
 """Answers after which trying again may help."""
 LONGEST_ID = 512
 """Bytes in UTF-8; the server's own limit."""
+
+
+class _PartAway(ArchiveAway):
+    """Some shards did not answer."""
+
+
+def _whole_answers() -> tenacity.Retrying:
+    """Ask again while a part is missing: a new index takes a second until it can be searched, and
+
+    the copies of a lost node take a few seconds until one of them stands in.
+    """
+    return tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(_PartAway),
+        stop=tenacity.stop_after_delay(PART_SECONDS),
+        wait=tenacity.wait_random_exponential(0.1, 1.0),
+        reraise=True,
+    )
 
 
 class Elastic:
@@ -165,11 +184,13 @@ class Elastic:
         path = "/_search" if "pit" in body else f"/{index}/_search"
         if "pit" not in body:
             params = {"ignore_unavailable": "true", **params}
-        found: Json = self.request("POST", path, params=params, body=dict(body))
-        if found.get("timed_out") or found.get("_shards", {}).get("failed"):
-            raise ArchiveAway(
-                "档案的一部分没有回答，结果不全", "请稍后再试；一直如此请运行 huiyin doctor"
-            )
+        for attempt in _whole_answers():
+            with attempt:
+                found: Json = self.request("POST", path, params=params, body=dict(body))
+                if found.get("timed_out") or found.get("_shards", {}).get("failed"):
+                    raise _PartAway(
+                        "档案的一部分没有回答，结果不全", "请稍后再试；一直如此请运行 huiyin doctor"
+                    )
         return found
 
     def count(self, index: str, query: Mapping[str, Any] | None = None) -> int:
