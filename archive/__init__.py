@@ -18,11 +18,13 @@ from archive.base import (
     Slice,
     Stored,
 )
+from archive.hybrid import hybrid
 from archive.options import ArchiveOptions, is_servers
 
 __all__ = [
     "FACETS", "TIMEZONE", "Archive", "ArchiveOptions", "Failure", "Filters", "Hit", "Packer",
-    "PutReport", "SearchRequest", "SearchResult", "Slice", "Stored", "is_servers", "open_archive",
+    "PutReport", "SearchRequest", "SearchResult", "Slice", "Stored", "hybrid", "is_servers",
+    "open_archive",
 ]  # fmt: skip
 
 

@@ -245,6 +245,14 @@ class Archive(Keeping, Protocol):
     ) -> list[Hit]:  # fmt: skip
         """Posts with the nearest vectors of `model` (cosine in `Hit.score`, highest first)."""
 
+    def like(
+        self, text: str, scope: Scope, *, filters: Filters | None = None, limit: int = 10
+    ) -> list[Hit]:
+        """Posts that share words with `text`, the most telling first (BM25 in `Hit.score`).
+
+        No word must be found; for questions of whole sentences, and half of `archive.hybrid`.
+        """
+
     def thread(self, root: str, scope: Scope, *, limit: int = 500) -> list[Post]:
         """The post `root` and what has it as root or parent, in (created_at, id) order."""
 

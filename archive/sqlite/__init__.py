@@ -9,6 +9,7 @@ from archive.sqlite.arrays import Turn
 from archive.sqlite.columns import Columns
 from archive.sqlite.connection import Database
 from archive.sqlite.keeping import Keep
+from archive.sqlite.liking import Liking
 from archive.sqlite.reading import PostReading
 from archive.sqlite.relevance import Orders
 from archive.sqlite.rewording import reword
@@ -20,7 +21,7 @@ from archive.sqlite.writing import PostWriting
 from huiyin.clock import monotonic
 
 
-class SqliteArchive(PostWriting, PostReading, Searching, Stages, StateKeeping, Keep):
+class SqliteArchive(PostWriting, PostReading, Searching, Liking, Stages, StateKeeping, Keep):
     """Everything in one file. Safe for threads (a connection each) and for processes."""
 
     def __init__(self, file: Path) -> None:

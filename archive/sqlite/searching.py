@@ -42,18 +42,18 @@ class Searching:
                 times = columns.array("created_at")[found]
                 facets = {name: columns.counts(name, found) for name in request.facets}
                 buckets = columns.timeline(request.timeline, found) if request.timeline else ()
-                authors = columns.authors(found)
+                authors, estimated = columns.authors(found)
             if request.newest_first or not q.words_of(node):  # nothing to be relevant to
                 keys, cursor = _newest(connection, found, times, request.limit, request.after)
             else:
                 keys, cursor = page(
                     connection, self._orders, node, found, times, request.limit, request.after
                 )
-            posts = _posts(connection, [n for n, _ in keys])
+            posts = posts_of(connection, [n for n, _ in keys])
         columns.save_if_due()
         words = q.words_of(node)
         hits = tuple(Hit(posts[n], score, highlights(posts[n], words)) for n, score in keys)
-        return SearchResult(hits, len(found), facets, buckets, cursor, authors)
+        return SearchResult(hits, len(found), facets, buckets, cursor, authors, estimated)
 
 
 def _newest(
@@ -86,7 +86,8 @@ def _position(after: str) -> tuple[int, str]:
     return int(at), post_id
 
 
-def _posts(connection: sqlite3.Connection, numbers: list[int]) -> dict[int, Post]:
+def posts_of(connection: sqlite3.Connection, numbers: list[int]) -> dict[int, Post]:
+    """Posts by row number."""
     marks = ",".join("?" * len(numbers))
     rows = connection.execute(f"SELECT {READ} FROM {FROM} WHERE p.n IN ({marks})", numbers)
     return {row[0]: to_post(row) for row in rows}

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from archive import FACETS, Archive, Filters, SearchRequest
+from archive import FACETS, Archive, Filters, SearchRequest, hybrid
 from huiyin.errors import ArchiveError, QueryError
 from huiyin.records import Author, AuthorKind, Kind, Post, Scope
 from tests.contracts.builders import ALL, OFFICE, analysis, at, counts, post
@@ -401,3 +401,49 @@ def test_results_equal_a_naive_reading(
         expected = {one.id for one in posts if holds(one)}
         assert {hit.post.id for hit in result.hits} == expected, query
         assert result.total == len(expected)
+
+
+def test_texts_that_share_words(archive: Archive) -> None:
+    """Any word may be missing; the most telling first; scope, filters and deletions hold."""
+    archive.put_posts([
+        post(1, "小区停水三天没人管，物业电话打不通"), post(2, "停水通知：明天检修"),
+        post(3, "天气真好"), post(4, "小區停水三天了", offices=("weibo:9",)),
+        post(5, "小区停水三天没人管", kind=Kind.COMMENT), post(6, "无关", title="小区停水三天"),
+    ])  # fmt: skip
+    archive.delete_posts(["weibo:5"], at(9))
+    asked = "小区停水三天没人管怎么办"
+    hits = archive.like(asked, ALL)
+    assert {hit.post.id for hit in hits} == {"weibo:1", "weibo:2", "weibo:4", "weibo:6"}
+    assert hits[0].post.id == "weibo:1"
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+    assert all(hit.score > 0 for hit in hits)
+    assert [hit.post.id for hit in archive.like(asked, Scope.of("weibo:9"))] == ["weibo:4"]
+    later = archive.like(asked, ALL, filters=Filters(since=at(2)), limit=2)
+    assert {hit.post.id for hit in later} == {"weibo:4", "weibo:6"}
+    for nothing in ("", "！！", "毫不相干"):
+        assert archive.like(nothing, ALL) == []
+    assert len(archive.like("停水，" * 2000, ALL)) == 4
+
+
+def test_hybrid_search(archive: Archive) -> None:
+    """Words and vector both count; a post that only one half finds is found."""
+    archive.put_posts([
+        post(1, "自来水断供三天"), post(2, "停水三天没人管"), post(3, "停水通知"),
+        post(4, "天气真好"), post(5, "停水三天没人管啊", offices=("weibo:9",)),
+        *(post(n, "别的") for n in range(10, 40)),  # so that a word is not in most posts
+    ])  # fmt: skip
+    directions = {1: [1.0, 0.1, 0, 0], 2: [0.9, 0.3, 0, 0], 3: [0, 1.0, 0, 0], 4: [0, 0, 1.0, 0]}
+    known = archive.get_posts([f"weibo:{n}" for n in directions], ALL)
+    archive.write_analyses([
+        (f"weibo:{n}", analysis(known[f"weibo:{n}"].text, vector=v))
+        for n, v in directions.items()
+    ])  # fmt: skip
+    vector = analysis("x", vector=[1.0, 0.2, 0, 0]).vector
+    hits = hybrid(archive, "停水三天", vector, "model-a", Scope.of(OFFICE), limit=3)
+    assert [hit.post.id for hit in hits] == ["weibo:2", "weibo:1", "weibo:3"]
+    assert all(0.0 <= hit.score <= 1.0 for hit in hits)
+    assert hybrid(archive, "停水三天", vector, "model-a", Scope.of("nobody")) == []
+    words_only = hybrid(archive, "停水三天", b"", "", ALL, limit=3)
+    assert {hit.post.id for hit in words_only[:2]} == {"weibo:2", "weibo:5"}
+    found = hybrid(archive, "！", vector, "model-a", ALL, filters=Filters(since=at(4)))
+    assert [hit.post.id for hit in found] == ["weibo:4"]
