@@ -5,14 +5,17 @@
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from archive.asking import FACET_VALUES, ZONE
+from archive.authors import EXACT_AUTHORS
 from archive.sqlite.arrays import Arrays, Mask, Numbers, Turn
 from archive.sqlite.connection import Database, Row
 from archive.sqlite.rows import moment
@@ -36,6 +39,8 @@ _SPECS = {
     **dict.fromkeys((*CODED, *SETS), ("int32", 1)),
     **dict.fromkeys(NUMBERS, ("float64", 1)),
 }  # fmt: skip
+FEW_ROWS = 50_000
+SLOTS = 2**22
 Timeline = tuple[tuple[datetime, int], ...]
 
 
@@ -91,7 +96,7 @@ class Columns(Arrays):
         """Posts whose value (one of whose values) fulfils `holds`; never those without value."""
         codes = self._codes[field]
         if field in SETS:
-            found = [bool(text) and any(map(holds, json.loads(text))) for text in codes]
+            found = [any(map(holds, _members(text))) for text in codes]
         else:
             found = [bool(text) and holds(text) for text in codes]
         mask: Mask = np.array(found, dtype=np.bool_)[self.array(field)]
@@ -105,7 +110,7 @@ class Columns(Arrays):
         values = list(self._codes[field])
         total: dict[str, int] = {}
         for code in np.flatnonzero(found).tolist():
-            for value in json.loads(values[code] or "[]") if field in SETS else (values[code],):
+            for value in _members(values[code]) if field in SETS else (values[code],):
                 total[value] = total.get(value, 0) + int(found[code])
         total.pop("", None)
         best = sorted(total.items(), key=lambda one: (-one[1], one[0]))[:FACET_VALUES]
@@ -113,10 +118,22 @@ class Columns(Arrays):
             return tuple((value.strip("/"), count) for value, count in best)
         return tuple(best)
 
-    def authors(self, rows: Numbers) -> int:
-        """How many different authors `rows` have (see archive/authors.py)."""
-        found = np.unique(self.array("author")[rows])
-        return int(np.count_nonzero(found))
+    def authors(self, rows: Numbers) -> tuple[int, bool]:
+        """How many different known authors `rows` have, and whether that is an estimate.
+
+        Sorting a million numbers takes longer than all facets, so many rows are counted by the
+        share of slots that no author's number falls into (linear counting: Whang, Vander-Zanden,
+        Taylor 1990; here within 0.2 % up to a million authors); few authors are counted exactly.
+        """
+        numbers = self.array("author")[rows]
+        if len(rows) > FEW_ROWS:
+            slots = np.zeros(SLOTS, dtype=np.bool_)
+            slots[numbers & (SLOTS - 1)] = True
+            empty = 1 - np.count_nonzero(slots) / SLOTS
+            about = round(-SLOTS * math.log(max(empty, 1 / SLOTS)))
+            if about > 2 * EXACT_AUTHORS:
+                return about, True
+        return int(np.count_nonzero(np.unique(numbers))), False
 
     def timeline(self, unit: str, rows: Numbers) -> Timeline:
         """(start of the bucket, count), empty buckets between the first and last included."""
@@ -138,3 +155,9 @@ class Columns(Arrays):
             (start + width * step, count)
             for step, count in enumerate(np.bincount(buckets - first).tolist())
         )
+
+
+@lru_cache(maxsize=100_000)
+def _members(text: str) -> tuple[str, ...]:
+    """The values of a set."""
+    return tuple(json.loads(text)) if text else ()

@@ -95,7 +95,7 @@ class Signs(Arrays):
             return np.zeros(0, dtype=np.int64)
         distance = self._distances(self._signs((wanted - self._mean)[None])[0])
         can = self.array("has") if among is None else self.array("has") & among
-        distance[~can] = self._bits + 1
+        np.putmask(distance, ~can, self._bits + 1)
         enough = np.searchsorted(np.cumsum(np.bincount(distance)), CANDIDATES)
         limit = min(int(enough), self._bits)
         near = np.flatnonzero(distance < limit)
