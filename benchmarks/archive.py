@@ -1,9 +1,10 @@
-"""How fast the archive is: `python benchmarks/archive.py [--posts N]`.
+"""How fast the archive is: `python benchmarks/archive.py [--posts N] [--write N]`.
 
 Yardstick first: the same posts as plain rows in a bare SQLite table by `executemany`, in the same
 slices, without index, words or checks. Then writing posts, searching them, and small writes of four
 people while an import and an analysis run. Texts are real ones when HUIYIN_REAL_DATA names the
-folder, else invented. Writes benchmarks/results/archive.json.
+folder, else invented. With real texts also a large archive (benchmarks/at_size.py), which is made
+once (a quarter of an hour for a million posts). Writes benchmarks/results/archive.json.
 """
 
 from __future__ import annotations
@@ -159,18 +160,59 @@ def measure(count: int, folder: Path) -> dict[str, Any]:
     return out
 
 
+def bars(out: dict[str, Any]) -> list[tuple[str, str, str, bool]]:
+    """What must hold: (what, bar, measured, holds)."""
+    rate = out["write"]["posts_per_s"]
+    rows = [("posts in, all indexes, no vectors", ">= 20,000/s", f"{rate:,}/s", rate >= 20_000)]
+    size = out["at_size"]
+    if "posts" in size:
+        search = size["keyword_two_filters_facets_timeline"]["p95_ms"]
+        near, memory = size["similar"], size["paging"]["peak_mib"]
+        recall = min(one["recall_at_10"] for name, one in near.items() if name != "all")
+        slow = near["all"]["p95_ms"]
+        rows += [
+            ("keyword, two filters, facets, timeline: p95", "<= 60 ms", f"{search} ms",
+             search <= 60),
+            ("similar: recall@10, lowest of all filters", ">= 0.95", f"{recall}", recall >= 0.95),
+            ("similar: p95", "<= 80 ms", f"{slow} ms", slow <= 80),
+            ("memory of a reader paging all posts", "<= 200 MB", f"{memory} MB", memory <= 200),
+        ]  # fmt: skip
+    return rows
+
+
+def show(out: dict[str, Any], before: str = "") -> None:
+    for name, value in out.items():
+        if isinstance(value, dict):
+            show(value, f"{before}{name}.")
+        elif name != "bars":
+            print(f"{before + name:<62}{value}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--posts", type=int, default=100_000)
+    parser.add_argument("--posts", type=int, default=1_000_000, help="posts in the large archive")
+    parser.add_argument("--write", type=int, default=100_000, help="posts written from nothing")
     arguments = parser.parse_args()
+    data = Path(os.environ.get("HUIYIN_REAL_DATA", ""))
     with tempfile.TemporaryDirectory() as folder:
-        out = measure(arguments.posts, Path(folder))
+        out = measure(arguments.write, Path(folder))
+    if (data / "streams").is_dir():
+        from benchmarks import at_size
+
+        out["at_size"] = at_size.measure(
+            data, arguments.posts, lambda text: print(text, flush=True)
+        )
+    else:
+        out["at_size"] = {"skipped": "HUIYIN_REAL_DATA names no folder with real texts"}
+    show(out)
+    rows = bars(out)
+    print()
+    for what, bar, measured, holds in rows:
+        print(f"{what:<50}{bar:<14}{measured:<14}{'holds' if holds else 'DOES NOT HOLD'}")
+    out["bars"] = [dict(zip(("what", "bar", "measured", "holds"), row, strict=True))
+                   for row in rows]  # fmt: skip
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(out, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    for name, value in out.items():
-        values = value.items() if isinstance(value, dict) else (("", value),)
-        for part, one in values:
-            print(f"{name:<26}{part:<24}{one}")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from archive.sqlite.rewording import reword
 from archive.sqlite.searching import Searching
 from archive.sqlite.stages import Stages
 from archive.sqlite.states import StateKeeping
-from archive.sqlite.upkeep import Upkeep
+from archive.sqlite.upkeep import Upkeep, look_over
 from archive.sqlite.writing import PostWriting
 from huiyin.clock import monotonic
 
@@ -27,6 +27,7 @@ class SqliteArchive(PostWriting, PostReading, Searching, Liking, Stages, StateKe
     def __init__(self, file: Path) -> None:
         """Open or make `file`; raises `ArchiveError`, `SchemaError`."""
         self._db = Database(file)
+        look_over(self._db)
         reword(self._db)
         self._upkeep = Upkeep(self._db, monotonic)
         self._orders = Orders()

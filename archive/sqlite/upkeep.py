@@ -5,6 +5,8 @@ the parts that hold them are merged (the option that rewrites them at once needs
 deletion leaves a note, and `purge` merges the whole index in short steps and empties the log.
 """
 
+# ruff: noqa: S608 - the SQL is put together from our own constants
+
 from __future__ import annotations
 
 import sqlite3
@@ -12,7 +14,7 @@ import threading
 from collections.abc import Callable
 
 from archive.sqlite.connection import Database
-from huiyin.errors import ArchiveBusy
+from huiyin.errors import ArchiveBusy, ArchiveError
 
 MERGE_PAGES = 64
 """Index pages (4 KB) written a step; a step stays below 50 ms."""
@@ -29,6 +31,31 @@ def mark_for_purge(connection: sqlite3.Connection) -> None:
         """INSERT INTO notes VALUES ('to_purge', 1)
            ON CONFLICT DO UPDATE SET value = value + 1"""
     )
+
+
+_ENDS = (("posts", "n"), ("contents", "n"), ("vectors", "n"), ("words_data", "id"),
+         ("words_docsize", "id"))  # fmt: skip
+"""Tables and their keys: a file that was cut short lacks the end of at least one of them."""
+
+
+def look_over(db: Database) -> None:
+    """At each start, a few pages: the first and last row of every large table, and the word index.
+
+    Raises `ArchiveError` where they cannot be read. Damage in between is for `check`.
+    """
+    with db.snapshot() as connection:
+        last = {}
+        for table, key in _ENDS:
+            rows = connection.execute(
+                f"""SELECT * FROM (SELECT * FROM {table} ORDER BY {key} LIMIT 1) UNION ALL
+                    SELECT * FROM (SELECT * FROM {table} ORDER BY {key} DESC LIMIT 1)"""
+            ).fetchall()
+            last[table] = rows[-1][0] if rows else 0
+        connection.execute("SELECT 1 FROM words WHERE words MATCH '\"x\"' LIMIT 1").fetchall()
+    if last["posts"] != last["contents"]:
+        raise ArchiveError(
+            "档案文件已损坏：最后的帖子没有正文", "请停止程序，运行 huiyin doctor，并从备份恢复"
+        )
 
 
 class Upkeep:

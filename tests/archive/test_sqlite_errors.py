@@ -73,7 +73,11 @@ def test_a_damaged_file(tmp_path: Path) -> None:
     with file.open("r+b") as opened:
         opened.seek(size // 3)
         opened.write(os.urandom(size // 3))
-    archive = open_archive(url(file))
+    try:
+        archive = open_archive(url(file))
+    except ArchiveError as error:  # the first look met it already
+        assert "损坏" in error.message
+        return
     try:
         problems = archive.check()
     except ArchiveError as error:
@@ -85,6 +89,30 @@ def test_a_damaged_file(tmp_path: Path) -> None:
         archive.search(SearchRequest("停水"), ALL)
     assert caught.value.mend
     archive.close()
+
+
+@pytest.mark.parametrize("left", [0.9, 0.6, 0.3])
+def test_a_file_cut_short_is_noticed_at_the_start(tmp_path: Path, left: float) -> None:
+    file = tmp_path / "a.db"
+    archive = open_archive(url(file))
+    archive.put_posts([post(n, "停水" * 50) for n in range(3000)])
+    archive.close()
+    os.truncate(file, int(file.stat().st_size * left) // 4096 * 4096)
+    with pytest.raises(ArchiveError, match="损坏") as caught:
+        open_archive(url(file))
+    assert caught.value.mend
+
+
+def test_a_last_post_without_its_text_is_noticed_at_the_start(tmp_path: Path) -> None:
+    archive = open_archive(url(tmp_path / "a.db"))
+    archive.put_posts([post(1), post(2)])
+    archive.close()
+    raw = sqlite3.connect(tmp_path / "a.db")
+    raw.execute("DELETE FROM contents WHERE n = 2")
+    raw.commit()
+    raw.close()
+    with pytest.raises(ArchiveError, match="没有正文"):
+        open_archive(url(tmp_path / "a.db"))
 
 
 def test_a_lost_index_row_is_noticed(tmp_path: Path) -> None:
