@@ -174,7 +174,7 @@ class Keep:
         written = 0
         for part in in_parts(posts, 1000):
             found = self._editor.find([one.post.id for one in part])
-            writes = []
+            writes: list[Write] = []
             for one in {one.post.id: one for one in part}.values():
                 old = found.get(one.post.id)
                 if old is None or WholePost(to_post(old.source), counted_at(old.source)) != one:
@@ -191,7 +191,7 @@ class Keep:
             body["incident"] = one.post.incident
         if old:
             body |= {key: value for key, value in failing(failures_of(old)).items() if value}
-        alias = self._editor.alias(place_of(one.post)[0])
+        alias = self._editor.alias(place_of(one.post))
         yield put(one.post.id, alias, to_json(body))
 
     def restore_records(self, records: Sequence[Stored[StateRecord]]) -> None:
@@ -355,9 +355,8 @@ class Keep:
             "GET", "/_nodes/stats/fs", params={"filter_path": "nodes.*.name,nodes.*.fs.total"}
         )
         for node in stats["nodes"].values():
-            free, total = (
-                node["fs"]["total"][f"{name}_in_bytes"] for name in ("available", "total")
-            )
+            disk = node["fs"]["total"]
+            free, total = disk["available_in_bytes"], disk["total_in_bytes"]
             low = free < LEAST_FREE * total
             yield Fact(
                 f"节点 {node['name']} 的磁盘", "bad" if low else "ok",

@@ -7,6 +7,7 @@ they do not depend on the order and a record that changed meanwhile can be excha
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,8 @@ from huiyin.records import STATE_RECORDS, Scope, StateRecord
 ALL = Scope.everything()
 ROUNDS = 5
 """A record that differs because somebody writes is looked at again this often."""
+SEEN_SECONDS = 1.5
+"""A server's searches see what was written within a second."""
 _MODULUS = 2**256
 
 
@@ -55,6 +58,8 @@ def compare(
     again: Callable[[], object] | None = None,
 ) -> list[Row]:  # fmt: skip
     """One row a kind. `again` brings the target up to date before differing ids are asked anew."""
+    if {source.health().engine, target.health().engine} != {"SQLite"}:
+        time.sleep(SEEN_SECONDS)
     rows = [_posts(source, target, progress)]
     for kind in sorted(STATE_RECORDS, key=lambda one: one.kind):
         rows.append(_walk(kind.kind, _records(source, kind), _records(target, kind)))

@@ -244,6 +244,7 @@ def test_waiting_writers_learn_that_the_archive_has_moved(archive: Archive) -> N
     archive.seal(MOVED)
     writer.join(10)
     assert len(errors) == 1 and archive.counts()["posts"] == 0
+    archive.seal(None)
 
 
 def test_health_says_what_and_where(archive: Archive) -> None:

