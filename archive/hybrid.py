@@ -35,15 +35,18 @@ def hybrid(
     return fuse(by_words, by_vector, vector, model)[:limit]
 
 
-def fuse(by_words: Sequence[Hit], by_vector: Sequence[Hit], vector: bytes, model: str) -> list[Hit]:
+def fuse(
+    by_words: Sequence[Hit], by_vector: Sequence[Hit], vector: bytes, model: str,
+    words_weight: float = WORDS_WEIGHT,
+) -> list[Hit]:  # fmt: skip
     """All candidates of both halves, by the weighted sum of their scores."""
     posts = {hit.post.id: hit.post for hit in (*by_words, *by_vector)}
     words = {hit.post.id: hit.score for hit in by_words}
     most = max(words.values(), default=0.0)
     cosines = _cosines(posts.values(), vector, model)
     scores = {
-        post_id: WORDS_WEIGHT * (words.get(post_id, 0.0) / most if most else 0.0)
-        + (1 - WORDS_WEIGHT) * max(cosines.get(post_id, 0.0), 0.0)
+        post_id: words_weight * (words.get(post_id, 0.0) / most if most else 0.0)
+        + (1 - words_weight) * max(cosines.get(post_id, 0.0), 0.0)
         for post_id in posts
     }
     order = sorted(posts, key=lambda post_id: (-scores[post_id], post_id))

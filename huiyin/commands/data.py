@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text as RichText
 
+from archive import hybrid
 from archive.base import FACETS, Filters, Hit, SearchRequest, SearchResult
 from huiyin.commands.common import (
     Json,
@@ -27,6 +28,7 @@ from huiyin.settings import load_settings
 
 if TYPE_CHECKING:
     from crawler import FileReport
+    from huiyin.app import App
 
 ALL = Scope.everything()
 
@@ -153,9 +155,17 @@ def search(
     after: Annotated[str | None, typer.Option(help="上一页给出的 next_cursor。")] = None,
     facet: Annotated[list[str] | None, typer.Option(help="分面：" + " ".join(FACETS))] = None,
     timeline: Annotated[str | None, typer.Option(help="hour day week month")] = None,
+    meaning: Annotated[
+        str | None,
+        typer.Option(help="按意思找：写一句话，词和语义一起排；不与检索式、分面、翻页同用。"),
+    ] = None,
     json: Json = False,
 ) -> None:
     """检索整个档案。"""
+    if meaning is not None and (query or after or facet or timeline):
+        raise typer.BadParameter(
+            "不能与检索式、--after、--facet、--timeline 同用", param_hint="--meaning"
+        )
     filters = Filters(
         since=parse_time(since, "--since"), until=parse_time(until, "--until"),
         sentiments=tuple(sentiment or ()), intents=tuple(intent or ()), kinds=tuple(kind or ()),
@@ -168,11 +178,21 @@ def search(
         if timeline else None,
     )  # fmt: skip
     with opened() as app:
-        result = app.archive.search(request, ALL)
+        if meaning is None:
+            result = app.archive.search(request, ALL)
+        else:
+            result = _by_meaning(app, meaning, filters, limit)
     if json:
         print_json(_search_json(result))
     else:
         _show_result(result)
+
+
+def _by_meaning(app: App, text: str, filters: Filters, limit: int) -> SearchResult:
+    """The posts that say what `text` says, as a result of their number."""
+    [vector], model = app.understanding.embed([text]), app.understanding.model
+    hits = hybrid(app.archive, text, vector, model, ALL, filters=filters, limit=limit)
+    return SearchResult(tuple(hits), len(hits))
 
 
 def _known(values: list[str] | None, known: tuple[str, ...], option: str) -> tuple[str, ...]:
@@ -198,6 +218,8 @@ def _search_json(result: SearchResult) -> dict[str, Any]:
         "facets": {name: [list(pair) for pair in pairs] for name, pairs in result.facets.items()},
         "timeline": [[start.isoformat(), count] for start, count in result.timeline],
         "next_cursor": result.next_cursor,
+        "authors": result.authors,
+        "authors_estimated": result.authors_estimated,
     }
 
 
@@ -207,7 +229,10 @@ def _show_result(result: SearchResult) -> None:
             "没有找到。放宽时间或去掉一个条件再试；档案是空的话，先 huiyin import 或 huiyin demo。"
         )
         return
-    out.print(f"共 {result.total} 条")
+    about = "约 " if result.authors_estimated else ""
+    out.print(
+        f"共 {result.total} 条" + (f"，{about}{result.authors} 位作者" if result.authors else "")
+    )
     for hit in result.hits:
         out.print(_headline(hit))
     for name, pairs in result.facets.items():

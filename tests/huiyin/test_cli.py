@@ -54,6 +54,9 @@ def test_import_reports_the_bad_line_and_takes_the_rest_once(huiyin: Run, stream
     found = json.loads(huiyin("search", "停水 OR 水管", "--json", "--timeline", "hour").stdout)
     assert found["total"] == 2 and [count for _start, count in found["timeline"]] == [1, 1]
     assert found["hits"][0]["highlights"]
+    assert found["authors_estimated"] is False
+    near = json.loads(huiyin("search", "--meaning", "水管漏水没有人修", "--json").stdout)
+    assert "水管" in near["hits"][0]["post"]["text"] and near["hits"][0]["score"] > 0
 
 
 def test_search_points_at_the_wrong_character(huiyin: Run) -> None:
@@ -71,6 +74,7 @@ def test_search_points_at_the_wrong_character(huiyin: Run) -> None:
         ["import", "/no/such/file.csv"],
         ["search", "--facet", "nonsense"],
         ["search", "--since", "tomorrow"],
+        ["search", "停水", "--meaning", "停水了"],
         ["user", "add", "a b", "--name", "x", "--role", "拟稿员"],
         ["account", "load", "/no/such.json"],
         ["oncall", "load", "/no/such.toml"],

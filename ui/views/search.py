@@ -9,6 +9,7 @@ from typing import Any
 
 import streamlit as st
 
+from archive import hybrid
 from archive.base import Filters, SearchRequest, SearchResult
 from huiyin.errors import QueryError
 from huiyin.records import AuthorKind, Kind
@@ -40,7 +41,10 @@ HELP = (
 def render(visit: Visit) -> None:
     """Ask, then show what was found and how it spreads."""
     head("检索", "查全部存档：词、短语、AND OR NOT、字段、时间；只看得到您负责的账号")
-    asked, page_of = _ask()
+    asked, by_meaning, page_of = _ask()
+    if by_meaning and asked.query:
+        _meaning(visit, asked)
+        return
     turned = lookup.cursors("search-pages", page_of)
     request = SearchRequest(
         asked.query, asked.filters, asked.newest_first, lookup.PAGE,
@@ -79,23 +83,39 @@ def _fitting(
     return visit.app.archive.search(again, visit.scope).timeline
 
 
-def _ask() -> tuple[SearchRequest, str]:
+def _meaning(visit: Visit, asked: SearchRequest) -> None:
+    """The posts whose words and meaning are nearest to a sentence."""
+    understanding = visit.app.understanding
+    [vector] = understanding.embed([asked.query])
+    hits = hybrid(
+        visit.app.archive, asked.query, vector, understanding.model, visit.scope,
+        filters=asked.filters, limit=lookup.PAGE,
+    )  # fmt: skip
+    if not hits:
+        _nothing(visit, asked)
+        return
+    show(row(tag("b", f"意思最接近的 {len(hits)} 条"), span("词和语义一起排", cls="hy-muted")))
+    show(cards([post_card(hit.post, visit.now, hit=hit) for hit in hits]))
+
+
+def _ask() -> tuple[SearchRequest, bool, str]:
     with st.form("search", border=True):
         field, button = st.columns([6, 1], vertical_alignment="bottom")
         query = field.text_input(t("检索式"), key="search-query", placeholder="停水 AND 小区")
         button.form_submit_button(t("搜索"), type="primary", width="stretch")
         with st.expander(t("更多条件")):
-            filters, newest, step = _more()
+            filters, order, step = _more()
         show(div(HELP, cls="hy-muted"))
-    request = SearchRequest(query.strip(), filters, newest, timeline=None if step == AUTO else step)
-    return request, repr((request.query, filters, newest))
+    timeline = None if step == AUTO else step
+    request = SearchRequest(query.strip(), filters, order == "new", timeline=timeline)
+    return request, order == "meaning", repr((request.query, filters, order))
 
 
-def _more() -> tuple[Filters, bool, str]:
+def _more() -> tuple[Filters, str, str]:
     one, two, three, four = st.columns(4)
     since = one.date_input(t("开始日期"), value=None, key="search-since", format="YYYY-MM-DD")
     until = two.date_input(t("结束日期"), value=None, key="search-until", format="YYYY-MM-DD")
-    orders = {"new": t("按时间"), "best": t("按相关")}
+    orders = {"new": t("按时间"), "best": t("按相关"), "meaning": t("按意思（写一句话）")}
     order = three.selectbox(
         t("排序"), list(orders), key="search-order", format_func=orders.__getitem__
     )
@@ -119,7 +139,7 @@ def _more() -> tuple[Filters, bool, str]:
         author_kinds=tuple(AuthorKind(one) for one in authors),
         sentiments=tuple(feelings), intents=tuple(intents),
     )  # fmt: skip
-    return filters, order == "new", str(step)
+    return filters, str(order), str(step)
 
 
 def _midnight(day: Any, *, next_day: bool = False) -> datetime | None:
@@ -166,7 +186,14 @@ def _found(
     page_of: str, turned: int,
 ) -> None:  # fmt: skip
     gaps = lookup.gaps_of(lookup.sources(visit))
-    show(row(tag("b", f"共 {result.total:,} 条"), span(f"第 {turned + 1} 页", cls="hy-muted")))
+    about = "约 " if result.authors_estimated else ""
+    authors = f"，{about}{result.authors:,} 位作者" if result.authors else ""
+    show(
+        row(
+            tag("b", f"共 {result.total:,} 条{authors}"),
+            span(f"第 {turned + 1} 页", cls="hy-muted"),
+        )
+    )
     if len(over_time) > 1:
         charts.timeline(charts.bucketed(over_time), gaps=gaps, height=170, key="search-time")
         if charts.touching(gaps, over_time[0][0], visit.now):
