@@ -37,11 +37,12 @@ Mask = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[np.int64]
 ROWS_AT_ONCE = 20_000
 """Rows read at a time: about 20 MB of Python objects."""
+ABOUT = "about.json"
+"""Written last, so a folder that has it is whole."""
 SAVE_AFTER = 20_000
 """Rows taken in since the last saved folder, and a twentieth of all, before the next is saved."""
 UNUSED_SECONDS = 30 * 86400.0
-"""Folders of others (an old model, a killed process) that nobody renewed for so long are removed.
-If somebody still uses one, it is made again."""
+"""Folders (of an old model, of a killed process) that nobody wrote or loaded for so long go."""
 
 
 class Turn:
@@ -200,12 +201,13 @@ class Arrays:
             return False
         folder = self._folder / str(noted[0][0])
         try:
-            about = json.loads((folder / "about.json").read_text("utf-8"))
+            about = json.loads((folder / ABOUT).read_text("utf-8"))
             if about["version"] != self.VERSION:
                 return False
             self._columns = {
                 name: np.load(folder / f"{name}.npy", mmap_mode="c") for name in self._specs
             }
+            os.utime(folder)  # it is in use
         except (OSError, ValueError, KeyError):
             return False  # another process saved a newer one just now, or somebody cleaned up
         self.rows, self._touch = about["rows"], about["touch"]
@@ -239,9 +241,18 @@ class Arrays:
         self._taken = 0
         for folder in self._folder.iterdir():
             replaced = folder.name.startswith(self._name) and folder.name != current
+            whole = (folder / ABOUT).exists()  # else another process is just writing it
             # who maps a removed file keeps its pages; who wanted to load it reads the tables
-            if replaced or time.time() - folder.stat().st_mtime > UNUSED_SECONDS:
+            if (replaced and whole) or _age(folder) > UNUSED_SECONDS:
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _age(folder: Path) -> float:
+    """Seconds since somebody wrote or loaded it; 0 when it is gone."""
+    try:
+        return time.time() - folder.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _write(folder: Path, columns: Mapping[str, Array], about: Mapping[str, Any]) -> None:
@@ -251,7 +262,7 @@ def _write(folder: Path, columns: Mapping[str, Array], about: Mapping[str, Any])
         with (folder / f"{name}.npy").open("wb") as file:
             np.save(file, one)
             os.fsync(file.fileno())
-    with (folder / "about.json").open("w", encoding="utf-8") as text:
+    with (folder / ABOUT).open("w", encoding="utf-8") as text:
         json.dump(about, text, ensure_ascii=False)
         text.flush()
         os.fsync(text.fileno())

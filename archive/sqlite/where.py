@@ -109,13 +109,14 @@ def leaf(node: q.Node) -> tuple[str, list[Any]]:
 
 
 def _replied(node: q.Replied) -> tuple[str, list[Any]]:
-    answer = """SELECT 1 FROM posts r WHERE r.parent = p.id AND r.author_kind = 'government'
-        AND r.deleted_at IS NULL"""
+    """Asked from the answers' side: they are few, and a post is found by its id."""
+    answers = """SELECT r.parent FROM posts r WHERE r.parent IS NOT NULL
+        AND r.author_kind = 'government' AND r.deleted_at IS NULL"""
     if node.offices is None:
-        return f"EXISTS ({answer})", []
+        return f"p.id IN ({answers})", []
     marks = ",".join("?" * len(node.offices))
     mine = f"SELECT 1 FROM offices o WHERE o.n = r.n AND o.account IN ({marks})"
-    return f"EXISTS ({answer} AND EXISTS ({mine}))", sorted(node.offices)
+    return f"p.id IN ({answers} AND EXISTS ({mine}))", sorted(node.offices)
 
 
 def match_expression(node: q.Node) -> str | None:
