@@ -28,10 +28,9 @@ def fixed_time(post_id: str) -> datetime | None:
     return at if at.year in _LIKELY_YEARS else None
 
 
-def place_of(post: Post) -> tuple[str, bool]:
-    """(`2026-07` in UTC, whether every reading of this id says the same)."""
-    at = fixed_time(post.id)
-    return month(at or post.created_at), at is not None
+def place_of(post: Post) -> str:
+    """The month that decides where a new post lies, `2026-07` in UTC."""
+    return month(fixed_time(post.id) or post.created_at)
 
 
 def month(at: datetime) -> str:

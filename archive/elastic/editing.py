@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from archive.elastic.bulk import Bulk, Outcome, Write, in_parts, update
@@ -15,6 +16,7 @@ T = TypeVar("T")
 Json = dict[str, Any]
 
 IDS_AT_ONCE = 500
+_PLACE = re.compile(r"\d{4}(-\d{2})?")
 MOST_ROUNDS = 60
 """How often a change is begun again because somebody else was quicker."""
 Edit = Callable[[Json, T], tuple[Json | None, bool]]
@@ -51,7 +53,7 @@ class Editor:
         self._known = frozenset(
             alias for found in answer.values() if isinstance(found, Mapping)
             for alias in found.get("aliases", {})
-            if alias.startswith(f"{self._es.posts}-")
+            if _PLACE.fullmatch(alias.removeprefix(f"{self._es.posts}-"))
         )  # fmt: skip
         return self._known
 
@@ -79,21 +81,36 @@ class Editor:
             found |= self._find(missing, new, without)
         return found
 
+    def doubles(self, ids: Iterable[str]) -> dict[str, list[Found]]:
+        """Ids that are stored more than once, and their copies but the one in the oldest index."""
+        copies: dict[str, list[Found]] = {}
+        for one, found in self._copies(list(dict.fromkeys(ids)), self.aliases(), ("vectors",)):
+            copies.setdefault(one, []).append(found)
+        return {one: several[1:] for one, several in copies.items() if len(several) > 1}
+
     def _find(
         self, ids: Sequence[str], known: frozenset[str], without: Sequence[str]
     ) -> dict[str, Found]:
-        asked = [(alias, one) for one in ids for alias in self.candidates(one, known)]
         found: dict[str, Found] = {}
+        for one, copy in self._copies(ids, known, without):
+            found.setdefault(one, copy)  # the older index wins
+        return found
+
+    def _copies(
+        self, ids: Sequence[str], known: frozenset[str], without: Sequence[str]
+    ) -> Iterator[tuple[str, Found]]:
+        """Every stored copy; those of one id from the oldest index to the newest."""
+        asked = [(alias, one) for one in ids for alias in self.candidates(one, known)]
         params = {"_source_excludes": ",".join(without)} if without else None
         for part in in_parts(asked, IDS_AT_ONCE):
             docs = [{"_index": alias, "_id": one} for alias, one in part]
             answer = self._es.request("POST", "/_mget", params=params, body={"docs": docs})
             for one in answer["docs"]:
-                if one.get("found") and one["_id"] not in found:  # the older index wins
-                    found[one["_id"]] = Found(
-                        one["_index"], one["_seq_no"], one["_primary_term"], one["_source"]
+                if one.get("found"):
+                    yield (
+                        one["_id"],
+                        Found(one["_index"], one["_seq_no"], one["_primary_term"], one["_source"]),
                     )
-        return found
 
     # ---- changing
 

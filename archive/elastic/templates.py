@@ -29,6 +29,7 @@ KINDS = tuple(sorted(kind.kind for kind in STATE_RECORDS))
 DEAD_LETTERS = "dead-letters"
 MARK = "huiyin"
 _GENERATION = re.compile(r"-(\d{6})$")
+_POSTS = re.compile(r"posts-\d{4}(-\d{2})?")
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,7 @@ class Schema:
             return f"{self._es.prefix}-states"
         if kind == DEAD_LETTERS:
             return f"{self._es.prefix}-{DEAD_LETTERS}"
-        return f"{self._es.prefix}-posts" if kind.startswith("posts-") else None
+        return f"{self._es.prefix}-posts" if _POSTS.fullmatch(kind) else None
 
     def install(self) -> None:
         """Put every template; doing it again changes nothing."""

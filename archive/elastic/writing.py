@@ -27,12 +27,13 @@ from archive.elastic.documents import (
     tombstone,
     understood,
 )
-from archive.elastic.editing import Editor
+from archive.elastic.editing import MOST_ROUNDS, Editor
 from archive.elastic.purging import Purge
 from archive.elastic.templates import DEAD_LETTERS
 from archive.merging import erased, merge
-from archive.placing import place_of
+from archive.placing import fixed_time, place_of
 from huiyin.clock import system_clock
+from huiyin.errors import ArchiveBusy
 from huiyin.records import Analysis, Post
 
 Json = dict[str, Any]
@@ -47,8 +48,6 @@ class Packed(NamedTuple):
     id: str
     place: str
     """Month of the time that decides where it lies, `2026-07`."""
-    fixed: bool
-    """True when the id alone says so."""
     body: bytes
     """The document."""
 
@@ -59,7 +58,7 @@ class Packed(NamedTuple):
 
 def packed(post: Post) -> Packed:
     """All that can be done for a post without the archive."""
-    return Packed(post.id, *place_of(post), to_json(document(post)))
+    return Packed(post.id, place_of(post), to_json(document(post)))
 
 
 def pack(posts: Sequence[Post]) -> bytes:
@@ -136,7 +135,7 @@ class _Put:
         self._editor = editor
         self._created: dict[str, Packed] = {}
         self._known: dict[str, list[Packed]] = {}
-        self._others: frozenset[str] | None = None
+        self._places: frozenset[str] | None = None
         self._new = self._rejected = 0
 
     def writes(self, posts: Iterable[Packed]) -> Iterator[Write]:
@@ -147,7 +146,7 @@ class _Put:
                 self._known.setdefault(one.id, []).append(one)
             elif not self._can_be_stored(one):
                 continue
-            elif one.fixed:
+            elif not self._elsewhere(one):
                 yield self._create(one)
             else:
                 self._created[one.id] = one
@@ -161,14 +160,19 @@ class _Put:
         self._created[one.id] = one
         return create(one.id, self._editor.alias(one.place), one.body)
 
+    def _elsewhere(self, one: Packed) -> bool:
+        """True when it may lie in another index than this reading's time says.
+
+        So it is with ids that encode no time, and with all since `archive.posts_index` changed.
+        """
+        if self._places is None:
+            self._places = self._editor.aliases()
+        places = set(self._editor.candidates(one.id, self._places))
+        return bool(places - {self._editor.alias(one.place)})
+
     def _where_unknown(self, posts: list[Packed]) -> Iterator[Write]:
-        """Creates for ids that say nothing of a time: one may lie under another reading's time."""
-        if not posts:
-            return
-        if self._others is None:
-            self._others = self._editor.aliases()
-        elsewhere = [one.id for one in posts if self._others - {self._editor.alias(one.place)}]
-        stored = self._editor.find(elsewhere, without=("*",)) if elsewhere else {}
+        """Creates for those that are not stored under another time."""
+        stored = self._editor.find((one.id for one in posts), without=("*",)) if posts else {}
         for one in posts:
             if one.id in stored:
                 self._known.setdefault(one.id, []).insert(0, one)
@@ -215,8 +219,7 @@ class _Put:
             readings -= len(posts)
         else:
             rest = PutReport()
-        if self._others is not None:
-            self._settle_doubles()
+        self._settle_doubles()
         unchanged = readings - updated - self._changes_refused
         report = PutReport(new=self._new, updated=updated, unchanged=unchanged,
                            rejected=self._rejected)  # fmt: skip
@@ -245,38 +248,32 @@ class _Put:
     def _settle_doubles(self) -> None:
         """Two importers may at one moment have made an id under two times: the older place stays.
 
-        Each looks after it has written, so at least one of the two sees both.
+        Each looks after it has written, so at least one of the two sees both copies.
         """
-        loose = [one for one in self._created.values() if not one.fixed]
-        aliases = self._editor.aliases()
-        if len(aliases) < 2 or not loose:
-            return
-        first = self._editor.find([one.id for one in loose], without=("vectors",))
-        doubles = [
-            one for one in loose
-            if one.id in first
-            and _alias_of(first[one.id].place) != self._editor.alias(one.place)
+        loose = [
+            one.id for one in self._created.values()
+            if fixed_time(one.id) is None or self._elsewhere(one)
         ]  # fmt: skip
-        self._editor.edit({one.id: [one] for one in doubles}, _refresh)
-        for one in doubles:
-            self._remove(one)
-
-    def _remove(self, one: Packed) -> None:
-        """Take out the copy that this run has just made."""
-        found = self._es.request(
-            "POST", "/_mget",
-            body={"docs": [{"_index": self._editor.alias(one.place), "_id": one.id}]},
-        )["docs"][0]  # fmt: skip
-        if found.get("found"):
-            write = delete(one.id, found["_index"], found["_seq_no"], found["_primary_term"])
-            list(self._bulk.send([write]))
+        if not loose or len(self._editor.aliases()) < 2:
+            return
+        for _ in range(MOST_ROUNDS):
+            doubles = self._editor.doubles(loose)
+            if not doubles:
+                return
+            readings = {
+                post_id: [packed(to_post({**copy.source, "analysis": None})) for copy in others]
+                for post_id, others in doubles.items()
+            }
+            self._editor.edit(readings, _refresh)
+            # one that changed meanwhile stays, and is looked at in the next round
+            list(self._bulk.send(
+                delete(post_id, copy.place, copy.seq_no, copy.term)
+                for post_id, others in doubles.items() for copy in others
+            ))  # fmt: skip
+        raise ArchiveBusy("这些帖文一直有别人在写", "请稍后再试")
 
 
 _STRICT = "strict_dynamic_mapping_exception"
-
-
-def _alias_of(index: str) -> str:
-    return index.rpartition("-")[0]
 
 
 def _refresh(source: Json, one: Packed) -> tuple[Json | None, bool]:
