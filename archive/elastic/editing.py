@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -83,8 +84,11 @@ class Editor:
 
     def doubles(self, ids: Iterable[str]) -> dict[str, list[Found]]:
         """Ids that are stored more than once, and their copies but the one in the oldest index."""
+        known, wanted = self.aliases(), list(dict.fromkeys(ids))
+        times = Counter(one for one, _ in self._copies(wanted, known, ("*",)))
+        wanted = [one for one in wanted if times[one] > 1]
         copies: dict[str, list[Found]] = {}
-        for one, found in self._copies(list(dict.fromkeys(ids)), self.aliases(), ("vectors",)):
+        for one, found in self._copies(wanted, known, ("vectors",)):
             copies.setdefault(one, []).append(found)
         return {one: several[1:] for one, several in copies.items() if len(several) > 1}
 

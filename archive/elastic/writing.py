@@ -245,14 +245,20 @@ class _Put:
             if outcome.status >= 300:
                 raise outcome.refusal()
 
+    def _all(self) -> Iterator[tuple[str, Packed]]:
+        """Each id of this run with one of its readings."""
+        yield from self._created.items()
+        yield from ((one, readings[0]) for one, readings in self._known.items())
+
     def _settle_doubles(self) -> None:
         """Two importers may at one moment have made an id under two times: the older place stays.
 
-        Each looks after it has written, so at least one of the two sees both copies.
+        Each looks after it has written, so at least one of the two sees both copies. What a killed
+        one left is settled when the id is read in again.
         """
         loose = [
-            one.id for one in self._created.values()
-            if fixed_time(one.id) is None or self._elsewhere(one)
+            one for one, reading in self._all()
+            if fixed_time(one) is None or self._elsewhere(reading)
         ]  # fmt: skip
         if not loose or len(self._editor.aliases()) < 2:
             return

@@ -156,8 +156,9 @@ def test_from_years_to_months_nothing_is_doubled(url: str, archive: ElasticArchi
 
 
 @pytest.mark.parametrize("second_is_older", [True, False])
+@pytest.mark.parametrize("killed", [True, False])
 def test_an_id_made_twice_at_the_same_moment_is_settled(
-    archive: ElasticArchive, monkeypatch: pytest.MonkeyPatch, second_is_older: bool
+    archive: ElasticArchive, monkeypatch: pytest.MonkeyPatch, second_is_older: bool, killed: bool
 ) -> None:
     """The second importer looked before the first one wrote, so it knows nothing of the id."""
     sides = [TURN - timedelta(seconds=1), TURN + timedelta(seconds=1)]
@@ -168,8 +169,15 @@ def test_an_id_made_twice_at_the_same_moment_is_settled(
     def blind(put: _Put, posts: list[Any]) -> Iterator[Any]:
         return map(put._create, posts)
 
-    monkeypatch.setattr(_Put, "_where_unknown", blind)
-    archive.put_posts([post(1, "二", created_at=sides[1], offices=("b",), read_at=at(5))])
+    second = post(1, "二", created_at=sides[1], offices=("b",), read_at=at(5))
+    with monkeypatch.context() as patched:
+        patched.setattr(_Put, "_where_unknown", blind)
+        if killed:  # before it could look
+            patched.setattr(_Put, "_settle_doubles", lambda _: None)
+        archive.put_posts([second])
+    if killed:
+        assert len(seen(archive)) == 2
+        archive.put_posts([second])
     [only] = seen(archive)
     assert only.created_at == min(sides)
     assert (only.text, only.metrics, len(only.offices)) == ("二", counts(9, likes=9), 2)
