@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types contracts bundle lock bench wheel clean \
+.PHONY: help setup demo test test-long lint types contracts bundle lock bench wheel clean \
 	elasticsearch elasticsearch-3 elasticsearch-stop
 
 help:  ## this list
@@ -17,6 +17,9 @@ demo: setup  ## the whole path on an invented city (FRESH=1 starts over, SAMPLE=
 test: setup  ## every test, lint, types and contracts
 	@$(MAKE) --no-print-directory lint types contracts
 	@$(PY) -m pytest $(ARGS)
+
+test-long: setup  ## tests that take minutes (three nodes killed); writes benchmarks/results
+	@HUIYIN_WRITE_RESULTS=1 $(PY) -m pytest -m long $(ARGS)
 
 lint:  ## ruff
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check .
