@@ -22,10 +22,15 @@ from archive.base import Waiting
 from archive.dump import dump
 from archive.spool import waiting_in
 from archive.spool.store import Entry, Spool
+from huiyin import check
+from huiyin.app import App
+from huiyin.clock import system_clock
 from huiyin.errors import ArchiveAway, ArchiveError, ArchiveFull
 from huiyin.records import Lease
+from huiyin.settings import load_settings
 from tests.archive.faulty import STEP, Faulty, open_faulty, wrapper
 from tests.contracts.builders import ALL, analysis, at, counts, post, stored
+from ui import shell
 
 Opened = tuple[Archive, Faulty]
 
@@ -259,3 +264,28 @@ def test_a_broken_file_is_said(tmp_path: Path) -> None:
     with pytest.raises(ArchiveError) as broken:
         Spool(tmp_path, limit_bytes=1)
     assert isinstance(broken.value.__cause__, sqlite3.Error)
+
+
+def test_doctor_and_console_say_what_waits(
+    opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive, engine = opened
+    app = App(load_settings(tmp_path), archive, system_clock)
+    shown: list[str] = []
+    monkeypatch.setattr(shell, "show", lambda markup: shown.append(str(markup)))
+    assert list(check._spool(app)) == []
+    shell.waiting_note(app)
+    assert shown == []
+    engine.away.touch()
+    archive.put_posts([post(n) for n in range(1234)])
+    archive.delete_posts(["weibo:1"], at(5))
+    [finding] = check._spool(app)
+    assert finding.state == "bad"
+    assert "1234 条帖文和 1 项" in finding.found
+    assert "不应答" in finding.found
+    assert "自动写入" in finding.mend
+    shell.waiting_note(app)
+    assert "1,234 条帖文存在本机" in shown[0]
+    engine.away.unlink()
+    until(lambda: drained(archive))
+    assert list(check._spool(app)) == []
