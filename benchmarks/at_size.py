@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import random
+import re
 import resource
 import sqlite3
 import sys
@@ -214,6 +215,11 @@ def page_all(url: str, out: Any) -> None:
 
 
 def _peak() -> float:
+    """MiB. The kernel's own count for this program: `getrusage` also counts the parent's."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text())
+        return int(found[1]) / 1024 if found else 0.0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
