@@ -49,6 +49,7 @@ ASKING: dict[str, Callable[[Archive, Scope], list[Any]]] = {
     "iter_posts": lambda a, s: list(a.iter_posts(s)),
     "search": _search,
     "similar": lambda a, s: list(a.similar(analysis("x").vector, MODEL, s)),
+    "like": lambda a, s: list(a.like("小区停水了", s)),
     "thread": lambda a, s: list(a.thread("weibo:1", s)),
     "change": _change,
     "get": lambda a, s: [one for one in [a.get(Lease, "l", s)] if one],

@@ -199,6 +199,17 @@ def test_search_finds_filters_and_turns_pages(console: Console):
     assert "第 1 页" in page_html(at)
 
 
+def test_search_by_meaning_takes_a_sentence(console: Console):
+    at = console.sign_in("lin", "search")
+    at.default_timeout = 200  # the model is loaded at the first such question
+    at.text_input(key="search-query").set_value("家里好几天没有水（怎么办")
+    at.selectbox(key="search-order").set_value("meaning")
+    press(at, "搜索")
+    shown = page_html(at)
+    assert "意思最接近的" in shown
+    assert "停水" in shown
+
+
 def test_a_wrong_query_points_at_the_character(console: Console):
     at = console.sign_in("lin", "search")
     at.text_input(key="search-query").set_value("停水 AND (小区")
