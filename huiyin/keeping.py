@@ -16,7 +16,7 @@ from archive.keeping.backup import (
     last_failure,
     last_proof,
 )
-from archive.options import is_servers
+from archive.options import ArchiveOptions, is_servers
 from huiyin import __version__
 from huiyin.errors import ArchiveError, SettingsError
 from huiyin.secret import FILE, author_secret, fingerprint
@@ -57,9 +57,18 @@ def backups_of(settings: Settings, url: str, folder: Path | None = None) -> Back
     )  # fmt: skip
 
 
+def archive_options(settings: Settings) -> ArchiveOptions:
+    """As `huiyin.app` signs in."""
+    from huiyin.app import archive_options as options
+
+    return options(settings)
+
+
 def _keeper(settings: Settings, url: str, folder: Path) -> Keeper:
     if is_servers(url):
-        raise ArchiveError("这一版还不会备份 Elasticsearch", "用集群自己的快照")
+        from archive.keeping.snapshots import SnapshotKeeper
+
+        return SnapshotKeeper(url, archive_options(settings), settings.backup.server_folder)
     from archive.keeping.sqlite_file import SqliteKeeper
 
     return SqliteKeeper(

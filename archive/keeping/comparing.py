@@ -15,7 +15,7 @@ from typing import Any
 from archive.base import Archive
 from archive.dump import post_line, record_line
 from archive.keeping.base import is_apart
-from archive.keeping.copying import Progress, failures_of, silent
+from archive.keeping.copying import Copier, Progress, failures_of, silent
 from huiyin.records import STATE_RECORDS, Scope, StateRecord
 
 ALL = Scope.everything()
@@ -38,9 +38,13 @@ class Row:
     seen: dict[str, list[int | None]] = field(default_factory=dict)
     """What was added for the ids in `different`."""
 
+    moving: set[str] = field(default_factory=set)
+    """Those of them that the source wrote anew between any two looks: a lease, for example. Only
+    a closed archive can tell; a switch looks at them again."""
+
     @property
     def equal(self) -> bool:
-        return not self.different
+        return self.different <= self.moving
 
     def checksum(self, side: int) -> str:
         """First 16 hex digits."""
@@ -64,13 +68,21 @@ def compare(
     for kind in sorted(STATE_RECORDS, key=lambda one: one.kind):
         rows.append(_walk(kind.kind, _records(source, kind), _records(target, kind)))
     for _ in range(ROUNDS):
-        if again is None or all(one.equal for one in rows):
+        if again is None or not any(one.different for one in rows):
             break
         again()
         for row in rows:
             _look_again(row, source, target)
     rows.append(_walk("failure", _failures(source), _failures(target)))
     return rows
+
+
+def settle(copier: Copier, rows: list[Row]) -> bool:
+    """Keep in the copy's place what a comparison found; returns whether all is equal."""
+    copier.place.equal = all(row.equal for row in rows)
+    copier.place.moving = [(row.kind, name) for row in rows for name in sorted(row.moving)]
+    copier.save()
+    return copier.place.equal
 
 
 def content(archive: Archive) -> dict[str, tuple[int, str]]:
@@ -144,16 +156,22 @@ def _walk(
 def _look_again(row: Row, source: Archive, target: Archive) -> None:
     """Ask both archives for the differing ids as they are now."""
     for name in sorted(row.different):
-        fresh = [_now(source, row.kind, name), _now(target, row.kind, name)]
+        fresh = [now_of(source, row.kind, name), now_of(target, row.kind, name)]
+        if fresh[0] == row.seen[name][0]:
+            row.moving.discard(name)
+        else:
+            row.moving.add(name)
         for side in (0, 1):
             row.add(side, row.seen[name][side], -1)
             row.add(side, fresh[side])
         row.seen[name] = fresh
         if fresh[0] == fresh[1]:
             row.different.discard(name)
+            row.moving.discard(name)
 
 
-def _now(archive: Archive, kind: str, name: str) -> int | None:
+def now_of(archive: Archive, kind: str, name: str) -> int | None:
+    """Digest of a record as it is now; None when there is none."""
     if kind == "post":
         post = archive.get_posts([name], ALL).get(name)
         return None if post is None else _digest(post_line(post))

@@ -49,6 +49,8 @@ class Place:
     """Everything was there once; only what changes is left."""
     equal: bool = False
     """The last comparison found no difference."""
+    moving: list[tuple[str, str]] = field(default_factory=list)
+    """(kind, id) that somebody wrote at each look, so that only a closed archive can tell."""
 
 
 def note(archive: Archive, name: str, value: Mapping[str, Any] | None) -> None:

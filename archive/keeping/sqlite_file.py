@@ -98,7 +98,7 @@ class SqliteKeeper:
                 archive.close()
 
     def same(self, made: Made, restored: Archive) -> list[str]:
-        problems = []
+        problems = restored.check()
         counts = {kind: number for kind, number in restored.counts().items() if number}
         if counts != {kind: number for kind, number in made.counts.items() if number}:
             problems.append(f"条数 {counts}，原来 {dict(made.counts)}")

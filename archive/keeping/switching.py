@@ -16,6 +16,7 @@ from pathlib import Path
 
 from archive.base import Archive
 from archive.keeping.base import Seal, is_apart
+from archive.keeping.comparing import now_of
 from archive.keeping.copying import (
     MOVING,
     PLACE,
@@ -83,6 +84,7 @@ def switch(
             while brought := copier.catch_up():
                 copied += brought
             _require_same_counts(source, target)
+            _require_same(copier)
     except BaseException:
         source.seal(None)
         raise
@@ -129,6 +131,15 @@ def _require_ready(copier: Copier) -> None:
         raise ArchiveError(
             f"还有约 {left} 条没有搬", "先运行 huiyin archive copy --follow 追上，再切换"
         )
+
+
+def _require_same(copier: Copier) -> None:
+    """What was being written at each look of the comparison lies still now."""
+    for kind, name in copier.place.moving:
+        if now_of(copier.source, kind, name) != now_of(copier.target, kind, name):
+            raise ArchiveError(
+                f"两边不同：{kind} {name}", "没有切换；再运行 huiyin archive copy，看它列出的差别"
+            )
 
 
 def _require_same_counts(source: Archive, target: Archive) -> None:

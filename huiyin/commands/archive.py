@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from archive.keeping.backup import Manifest
-from archive.keeping.comparing import Row, compare
+from archive.keeping.comparing import Row, compare, settle
 from archive.keeping.copying import Copier, only_one
 from archive.keeping.expiring import Expired, expire
 from archive.keeping.sizes import shown_size
@@ -162,8 +162,7 @@ def copy(
                 rows = compare(
                     copier.source, copier.target, progress=progress, again=copier.catch_up
                 )
-            copier.place.equal = all(row.equal for row in rows)
-            copier.save()
+            settle(copier, rows)
             if json:
                 print_json({"to": url, "copied": done, "rows": [_row_json(row) for row in rows]})
             else:

@@ -16,7 +16,7 @@ import pytest
 from archive import Archive, open_archive
 from archive.dump import dump
 from archive.keeping.base import APART
-from archive.keeping.comparing import compare
+from archive.keeping.comparing import compare, settle
 from archive.keeping.copying import Copier, only_one
 from archive.keeping.switching import cancel, end_move, switch, target_of
 from huiyin.errors import ArchiveBusy, ArchiveError, ArchiveMoved
@@ -79,8 +79,7 @@ def copied(urls: tuple[str, str], page: int = 200) -> Copier:
     made = copier(urls, page)
     made.begin()
     made.catch_up()
-    made.place.equal = all(row.equal for row in compare(made.source, made.target))
-    made.save()
+    settle(made, compare(made.source, made.target))
     return made
 
 
@@ -222,10 +221,7 @@ def test_switch_and_back_while_processes_write(urls: tuple[str, str], tmp_path: 
     with only_one(lock):
         made.begin()
         made.catch_up()
-        made.place.equal = all(
-            row.equal for row in compare(made.source, made.target, again=made.catch_up)
-        )
-        made.save()
+        settle(made, compare(made.source, made.target, again=made.catch_up))
     assert made.place.equal
     time.sleep(1)
     done = switch(made, lock=lock, now=now)
