@@ -216,6 +216,9 @@ def test_switch_and_back_while_processes_write(urls: tuple[str, str], tmp_path: 
     ]
     for one in writers:
         one.start()
+    watched = open_archive(urls[0])
+    while len(watched.get_posts([f"weibo:{first}" for first in firsts], ALL)) < len(firsts):
+        time.sleep(0.1)  # a process takes its time to start
     lock = tmp_path / "lock"
     made = copier(urls)
     with only_one(lock):
