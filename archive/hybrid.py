@@ -15,8 +15,8 @@ from collections.abc import Iterable, Sequence
 from archive.base import Archive, Filters, Hit
 from huiyin.records import Post, Scope
 
-CANDIDATES = 100
-"""Best hits of each half that are looked at."""
+CANDIDATES = 50
+"""Best hits of each half that are looked at; 100 found no more."""
 WORDS_WEIGHT = 0.4
 """Of the words, as a share of the best hit's BM25; the cosine (0 below 0) has the rest."""
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import hashlib
 import json
 import os
 import platform
@@ -21,6 +22,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 # run as a file, this folder comes first and its archive.py would be taken for the package
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
@@ -39,12 +42,13 @@ from huiyin.records import (  # noqa: E402
     text_sha,
 )
 from nlp import load_understanding  # noqa: E402
+from nlp.base import Understanding  # noqa: E402
 
 RESULTS = Path(__file__).resolve().parent / "results" / "hybrid.json"
 FILES = ("streams/message_board_unlabelled.jsonl.gz", "labelled/category_full.jsonl.gz")
 START = datetime(2026, 3, 1, tzinfo=UTC)
 ALL = Scope.everything()
-WEIGHTS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+WEIGHTS = (0.2, 0.3, 0.5, 0.7)
 
 
 def messages(folder: Path) -> list[tuple[str, str]]:
@@ -58,6 +62,18 @@ def messages(folder: Path) -> list[tuple[str, str]]:
                 if title and text:
                     found.setdefault(title, text)
     return list(found.items())
+
+
+def embedded(understanding: Understanding, texts: Sequence[str], cache: Path | None) -> list[bytes]:
+    """Vectors of the texts; from `cache` when they were made by this model before."""
+    if cache is None:
+        return understanding.embed(texts)
+    key = hashlib.sha256("\0".join((understanding.model, *texts)).encode()).hexdigest()[:16]
+    file = cache / f"{key}.npy"
+    if not file.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        np.save(file, np.array([list(one) for one in understanding.embed(texts)], np.uint8))
+    return [row.tobytes() for row in np.load(file)]
 
 
 def post_id(number: int) -> str:
@@ -152,6 +168,7 @@ def ask(
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--elasticsearch", help="an empty server, such as http://127.0.0.1:9200")
+    parser.add_argument("--cache", type=Path, help="folder that keeps vectors between runs")
     arguments = parser.parse_args()
     folder = Path(os.environ.get("HUIYIN_REAL_DATA", ""))
     if not (folder / "streams").is_dir():
@@ -160,7 +177,8 @@ def main() -> None:
     understanding = load_understanding()
     pairs = messages(folder)
     titles, texts = [title for title, _ in pairs], [text for _, text in pairs]
-    asked, stored = understanding.embed(titles), understanding.embed(texts)
+    asked = embedded(understanding, titles, arguments.cache)
+    stored = embedded(understanding, texts, arguments.cache)
     out: dict[str, Any] = {
         "messages": len(pairs), "model": understanding.model, "machine": platform.machine(),
         "load_average_before": round(load, 1), "engines": {},

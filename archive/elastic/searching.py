@@ -29,9 +29,10 @@ SEEN_VALUES = 2_000
 """Facet values that each part of the index reports; more are counted page by page."""
 LARGEST_WINDOW = 10_000
 """Hits that the server gives at once."""
-MORE_NEIGHBOURS = 4
-"""Candidates a wanted hit: their exact cosines are worked out here, the server's are quantised."""
+MORE_NEIGHBOURS = 20
+"""Fetched beyond the wanted: exact cosines are worked out here, the server's are quantised."""
 LEAST_NEIGHBOURS = 200
+"""Candidates that each part of the index looks at."""
 _DELETED: Query = {"exists": {"field": "deleted_at"}}
 _MATCHES_NOW = {"allow_partial_search_results": "false"}
 
@@ -77,10 +78,11 @@ class PostSearching:
             return []
         asked = _alive(where(scope, filters))
         asked["bool"]["filter"].append({"term": {"model": model}})
-        wide = min(max(limit * MORE_NEIGHBOURS, LEAST_NEIGHBOURS), LARGEST_WINDOW)
+        wide = min(limit + max(limit // 4, MORE_NEIGHBOURS), LARGEST_WINDOW)
+        looked_at = min(max(wide * 2, LEAST_NEIGHBOURS), LARGEST_WINDOW)
         body = {
             "knn": {"field": field, "query_vector": wanted.tolist(), "k": wide,
-                    "num_candidates": wide, "filter": asked},
+                    "num_candidates": looked_at, "filter": asked},
             "size": wide, "_source": True, "track_total_hits": False,
         }  # fmt: skip
         found = self._es.search(",".join(indices), body, **_MATCHES_NOW)
