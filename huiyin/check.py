@@ -136,7 +136,15 @@ def _queues(app: App) -> Iterator[Finding]:
     counts = app.archive.pending_counts(app.understanding.model)
     waiting = f"待分析 {counts['analysis']}，待重做 {counts['reanalysis']}"
     yield Finding("队列", "ok", f"{waiting}，待归事件 {counts['incidents']}")
-    final = [one for one in app.archive.failures(limit=1000) if one.final]
+    failures = [one for one in app.archive.failures(limit=1000) if one.final]
+    refused = [one for one in failures if one.stage == "put"]
+    if refused:
+        last = f"{refused[0].post_id[:60]} {refused[0].reason}"
+        yield Finding(
+            "存不进的帖文", "bad", f"档案服务器不接受 {len(refused)} 条，最近：{last}",
+            "多为来源的数据有误；修好后再导入，或 huiyin doctor --retry-failed",
+        )  # fmt: skip
+    final = [one for one in failures if one.stage != "put"]
     if final:
         latest = final[0]
         yield Finding(

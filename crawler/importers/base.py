@@ -90,6 +90,13 @@ class FileReport:
         if len(self.reasons) < REASONS_SHOWN:
             self.reasons.append({"line": bad.line, "reason": bad.reason})
 
+    def refuse(self, posts: int) -> None:
+        """Count posts that the archive keeps apart because its server refuses them."""
+        self.skipped += posts
+        if posts and len(self.reasons) < REASONS_SHOWN:
+            reason = f"档案服务器不接受其中 {posts} 条，运行 huiyin doctor 看是哪些"
+            self.reasons.append({"line": None, "reason": reason})
+
     def as_dict(self) -> dict[str, Any]:
         """`{file, read, new, updated, skipped, reasons}`"""
         return dict(vars(self))

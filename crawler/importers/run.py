@@ -71,6 +71,7 @@ def _import_one(task: Task, archive: Archive, progress: Progress | None) -> File
         report.new += done.new
         report.updated += done.updated
         report.read += batch.rows
+        report.refuse(done.rejected)
         for bad in batch.bad:
             report.skip(bad)
         if progress is not None:

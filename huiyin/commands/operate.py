@@ -135,14 +135,16 @@ def init(
 
 def doctor(
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="让分析失败的帖文重新排队。")
+        bool, typer.Option("--retry-failed", help="让存不进或分析失败的帖文重新排队。")
     ] = False,
     json: Json = False,
 ) -> None:
     """检查每一处，说清毛病和办法。有毛病时退出码为 1。"""
     with opened() as app:
         if retry_failed:
-            again = app.retry_waiting() + app.archive.clear_failures("analysis")
+            again = app.retry_waiting() + sum(
+                app.archive.clear_failures(stage) for stage in ("put", "analysis", "incidents")
+            )
             out.print(f"重新排队 {again} 条。")
         findings = run_checks(app)
     if json:
