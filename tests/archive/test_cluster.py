@@ -30,6 +30,8 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 SEED = 20261122
 BATCH = 200
+PAUSE_SECONDS = 0.3
+"""Of each writer: into the spool alone 20,000 posts/s would go, which take long to be handed on."""
 RESULTS = Path("benchmarks/results/cluster.json")
 
 
@@ -146,6 +148,7 @@ class Load:
             self.accepted.update(range(number, number + BATCH))
             known += range(number, number + BATCH)
             number += BATCH
+            time.sleep(PAUSE_SECONDS)
 
     def _read(self, _: int) -> None:
         while not self._stop.is_set():
