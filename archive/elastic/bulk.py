@@ -26,7 +26,7 @@ from archive.elastic.templates import make_index
 from huiyin.errors import ArchiveError
 
 WRITES_A_REQUEST = 500
-"""So that a batch of the importer (2,000) is four requests at once; 1,000 took about an eighth longer."""
+"""So that a batch of the importer (2,000) is four requests at once; 1,000 took an eighth longer."""
 BYTES_A_REQUEST = 4 * 1024 * 1024
 AT_ONCE = 4
 """Requests under way; more only wait in the server's queue."""
