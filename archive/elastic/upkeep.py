@@ -18,6 +18,7 @@ class Upkeep:
 
     def counts(self) -> Mapping[str, int]:
         aliases = [self._es.posts, *(self._es.name(kind) for kind in KINDS)]
+        self._es.refresh(self._es.posts)  # a place that was filled a moment ago is not empty
         body = {
             "size": 0, "track_total_hits": False,
             "aggs": {"indices": {"terms": {"field": "_index", "size": 10_000}}},
