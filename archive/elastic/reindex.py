@@ -29,6 +29,8 @@ Progress = Callable[[str, int, int], None]
 """Called with the name of an index, documents copied, and documents in all."""
 
 POLL_SECONDS = 0.5
+RESULT_LOOKS = 20
+"""How often the result of a finished copying is looked for."""
 READERS_SECONDS = 600.0
 """How long the old index is kept for readers that began on it; a later `init` removes it then."""
 
@@ -174,15 +176,18 @@ class Reindex:
 
     def _await(self, task: str, old: str) -> bool:
         """Wait for a copying; False when nothing is known of it. Raises `ArchiveError`."""
-        while True:
+        looks_for_result = RESULT_LOOKS
+        while looks_for_result:
             found = self._es.request("GET", f"/_tasks/{task}", missing={})
             if not found:
                 return False
             status = found["task"]["status"]
             done = status["created"] + status["version_conflicts"]
             self._progress(old, done, status["total"])
-            if found["completed"]:
+            if "response" in found or "error" in found:
                 break
+            if found["completed"]:  # what came of it is written down a moment later
+                looks_for_result -= 1
             self._sleep(POLL_SECONDS)
         failures = found.get("response", {}).get("failures") or []
         error = found.get("error")

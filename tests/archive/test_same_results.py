@@ -173,7 +173,8 @@ def query_strategy(pool: list[str], posts: list[Post]) -> st.SearchStrategy[str]
         st.sampled_from(posts).map(lambda one: f'id:"{one.id}"'),
         st.tuples(st.sampled_from(["likes", "reposts", "urgency"]), numbers, numbers).map(
             lambda x: f"{x[0]}:[{x[1]} TO {x[2]}}}"),
-        st.tuples(signs, numbers).map(lambda x: f"likes:{x[0]}{x[1]}"),
+        # the grammar takes a sign before a number only inside brackets
+        st.tuples(signs, numbers).map(lambda x: f"likes:{x[0]}{x[1].lstrip('-')}"),
         st.tuples(days, days).map(lambda x: f"created_at:[{min(x)} TO {max(x)}]"),
         st.tuples(signs, days).map(lambda x: f"created_at:{x[0]}{x[1]}"),
         st.sampled_from(["[* TO 3000]", "<1950", "[1900 TO 2300}", "2025", ">2025-06"]).map(
