@@ -173,9 +173,12 @@ REFUSED = "put"
 
 
 def failures_of(archive: Archive) -> list[Failure]:
-    """What stages could not do, in one order."""
+    """What stages could not do with posts that are there, in one order."""
     found = [one for one in archive.failures(limit=ALL_FAILURES) if one.stage != REFUSED]
-    return sorted(found, key=lambda one: (one.stage, one.post_id))
+    known = archive.get_posts([one.post_id for one in found], Scope.everything())
+    return sorted(
+        (one for one in found if one.post_id in known), key=lambda one: (one.stage, one.post_id)
+    )
 
 
 def place_now(archive: Archive, url: str) -> Place:
