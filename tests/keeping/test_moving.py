@@ -27,9 +27,16 @@ SPAWN = multiprocessing.get_context("spawn")
 
 
 ENGINES = (("sqlite", "sqlite"), ("sqlite", "elasticsearch"), ("elasticsearch", "sqlite"))
+"""The way back to a file takes minutes more: `make test-long`."""
 
 
-@pytest.fixture(params=ENGINES, ids=[f"{one}-to-{other}" for one, other in ENGINES])
+@pytest.fixture(
+    params=[
+        pytest.param(one, marks=pytest.mark.long if one[0] == "elasticsearch" else ())
+        for one in ENGINES
+    ],
+    ids=[f"{one}-to-{other}" for one, other in ENGINES],
+)
 def urls(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str]:
     """From where to where."""
 
