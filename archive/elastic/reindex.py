@@ -142,6 +142,7 @@ class Reindex:
         """Copy what is not there yet; a copying that still runs for a killed `init` is awaited."""
         for task in self._running(old, new):
             self._await(task, old)
+        self._es.refresh(old)  # what was written in the last second is copied too
         source: Json = {"index": old}
         if self._is_state(old):
             source["sort"] = [{"_seq_no": "asc"}]  # "last written first" stays so

@@ -428,7 +428,7 @@ def test_texts_that_share_words(archive: Archive) -> None:
 def test_hybrid_search(archive: Archive) -> None:
     """Words and vector both count; a post that only one half finds is found."""
     archive.put_posts([
-        post(1, "自来水断供三天"), post(2, "停水三天没人管"), post(3, "停水通知"),
+        post(1, "自来水断供七十二小时"), post(2, "停水三天没人管"), post(3, "停水通知"),
         post(4, "天气真好"), post(5, "停水三天没人管啊", offices=("weibo:9",)),
         *(post(n, "别的") for n in range(10, 40)),  # so that a word is not in most posts
     ])  # fmt: skip
