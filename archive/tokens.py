@@ -94,7 +94,7 @@ def _lower(text: str) -> str:
     return lowered
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
     """The folded text without what is left out."""
     lowered = _lower(text)
     tables = folding()
@@ -104,7 +104,7 @@ def _shown(text: str) -> str:
 def index_tokens(text: str) -> str:
     """The tokens of a text in order, separated by spaces; what the index is fed with."""
     tokens: list[str] = []
-    for piece in _PIECE.findall(_shown(text)):
+    for piece in _PIECE.findall(shown(text)):
         if _is_run(piece):
             tokens.extend(map(add, piece, piece[1:]))
             tokens.append(piece[-1])
@@ -115,7 +115,7 @@ def index_tokens(text: str) -> str:
 
 def pieces(words: str) -> list[str]:
     """The runs and words of a query's term, folded, in order; empty = nothing to look for."""
-    found: list[str] = _PIECE.findall(_shown(words))
+    found: list[str] = _PIECE.findall(shown(words))
     return found
 
 

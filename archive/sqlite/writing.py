@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,6 +34,8 @@ T = TypeVar("T")
 FIRST_SLICE = 250
 """Posts in the first transaction of a bulk write; later ones follow the time that it took."""
 LARGEST_SLICE = 1500
+LEAST_IN_ARRAYS = 200
+"""Posts at once from which making their tokens in arrays pays for its tables."""
 ROWS_A_STATEMENT = (500, 100, 20, 5, 1)
 """Largest first; 500 rows of 21 columns stay below SQLite's default limit of 32,766 parameters."""
 SLICE_SECONDS = 0.035
@@ -41,7 +44,8 @@ LEAST_WORK_SECONDS = 0.010
 """Processor time that a transaction may always use: when it is the disk that takes long, smaller
 slices would only wait for it more often."""
 PAUSE_SECONDS = 0.003
-"""After each transaction of a bulk write: three tries of a waiting writer (`POLL_SECONDS`)."""
+"""At least so long between two transactions of a bulk write, three tries of a waiting writer
+(`POLL_SECONDS`); preparing the next posts mostly takes longer."""
 
 
 class PostWriting:
@@ -52,25 +56,27 @@ class PostWriting:
     _slice: int = FIRST_SLICE
 
     def put_posts(self, posts: Sequence[Post]) -> PutReport:
-        return self._put_all(map(prepare, posts), len(posts))
+        return self._put_all(map(prepare, posts))
 
     def packer(self) -> Packer:
         return pack
 
     def put_packed(self, packed: bytes) -> PutReport:
-        prepared = unpack(packed)
-        return self._put_all(iter(prepared), len(prepared))
+        return self._put_all(iter(unpack(packed)))
 
-    def _put_all(self, posts: Iterator[Prepared], count: int) -> PutReport:
+    def _put_all(self, posts: Iterator[Prepared]) -> PutReport:
         report = PutReport()
+        free_since = -math.inf
         while prepared := list(islice(posts, self._slice)):
-            words = [words_of(one) for one in prepared]  # before the write lock is taken
+            words = words_of_all(prepared)
+            still = PAUSE_SECONDS - (time.perf_counter() - free_since)
+            if still > 0:
+                self._db.pause(still)
             with self._db.write() as connection:
                 started, worked = time.perf_counter(), time.thread_time()
                 report += _put(connection, prepared, words)
-            self._adapt(len(prepared), time.perf_counter() - started, time.thread_time() - worked)
-            if count > len(prepared):
-                self._db.pause(PAUSE_SECONDS)
+            free_since = time.perf_counter()
+            self._adapt(len(prepared), free_since - started, time.thread_time() - worked)
         return report
 
     def _adapt(self, rows: int, seconds: float, worked: float) -> None:
@@ -113,6 +119,16 @@ class PostWriting:
 def words_of(one: Prepared) -> Row:
     """Tokens of text and title."""
     return index_tokens(one.text), index_tokens(one.title) if one.title else ""
+
+
+def words_of_all(posts: Sequence[Prepared]) -> list[Row]:
+    """`words_of` each; in arrays where there are many."""
+    if len(posts) < LEAST_IN_ARRAYS:
+        return list(map(words_of, posts))
+    from archive.many_tokens import index_tokens_of  # numpy: not for a light start
+
+    texts = index_tokens_of([one.text for one in posts])
+    return list(zip(texts, index_tokens_of([one.title or "" for one in posts]), strict=True))
 
 
 def _put(

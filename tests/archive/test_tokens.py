@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from archive.many_tokens import index_tokens_of
 from archive.tokens import fold, folding, index_tokens, query_tokens, spans
+from tests.archive.texts import texts
 
 TEXT = st.text(st.sampled_from("郑州鄭雨ab1Ａ，。 _é👍🏽\ufe0f\u200dカ"), max_size=14)
 
@@ -26,6 +28,18 @@ TEXT = st.text(st.sampled_from("郑州鄭雨ab1Ａ，。 _é👍🏽\ufe0f\u200d
 )  # fmt: skip
 def test_cutting(text: str, tokens: str) -> None:
     assert index_tokens(text) == tokens
+
+
+@given(st.lists(st.text(max_size=20) | TEXT, max_size=8))
+def test_many_at_once_are_cut_as_one_by_one(texts: list[str]) -> None:
+    assert index_tokens_of(texts) == [index_tokens(text) for text in texts]
+
+
+def test_many_real_texts_at_once() -> None:
+    many = [*texts(3000), "", "\U0010ffff好", "ΟΔΟΣ"]
+    for start in range(0, len(many), 700):
+        part = many[start : start + 700]
+        assert index_tokens_of(part) == [index_tokens(text) for text in part]
 
 
 @given(st.text(max_size=40))

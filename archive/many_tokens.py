@@ -1,0 +1,56 @@
+"""The tokens of many texts at once: the same as `archive.tokens.index_tokens`, in arrays.
+
+Written for bulk imports: an import of 100,000 posts takes 10 % less time than text by text
+(docs/decisions/archive-sqlite-writes.md). A test compares the two on any text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archive.tokens import RUN, index_tokens, shown
+
+_BORDER = 0x10FFFF
+"""Stands between texts; no character is assigned there."""
+_SPACE = ord(" ")
+_WORD, _RUN = 1, 2
+
+
+def index_tokens_of(texts: Sequence[str]) -> list[str]:
+    """`index_tokens` of each text, in order."""
+    border = chr(_BORDER)
+    whole = shown(border.join(texts)) + border
+    if not texts or whole.count(border) != len(texts):  # a text holds the border itself
+        return [index_tokens(text) for text in texts]
+    codes = np.frombuffer(whole.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    kinds = _kinds()[codes]
+    follows = np.append(kinds[1:], np.uint8(0))
+    ends = codes == _BORDER
+    in_run, in_word = kinds == _RUN, kinds == _WORD
+    # each character gives up to three: itself, the second of its pair, what stands after it
+    out = np.empty((len(codes), 3), dtype="<u4")
+    out[:, 0] = codes
+    out[:-1, 1] = codes[1:]
+    out[:, 2] = np.where(ends, _BORDER, _SPACE)
+    kept = np.stack(
+        [kinds > 0, in_run & (follows == _RUN), in_run | (in_word & (follows != _WORD)) | ends],
+        axis=1,
+    )
+    tokens = out[kept].tobytes().decode("utf-32-le", "surrogatepass")
+    return [one.rstrip(" ") for one in tokens.split(border)[:-1]]
+
+
+@cache
+def _kinds() -> NDArray[np.uint8]:
+    """What each character is: part of a run, part of a word, or neither; 1.1 MB, 0.15 s once."""
+    kinds = np.zeros(0x110000, dtype=np.uint8)
+    every = "".join(map(chr, (*range(0xD800), *range(0xE000, 0x110000))))
+    for kind, pattern in ((_WORD, rf"[^\W_{RUN}]+"), (_RUN, f"[{RUN}]+")):
+        for found in re.finditer(pattern, every):
+            kinds[[ord(char) for char in found[0]]] = kind
+    return kinds
