@@ -1,89 +1,219 @@
 """Build the table of places that ships as nlp/data/places.tsv.xz, from public code lists.
 
-    python -m nlp.training.gazetteer FOLDER OUT
+    python -m nlp.training.gazetteer count DATA OUT.tsv     how bare names are used in real text
+    python -m nlp.training.gazetteer build FOLDER OUT.tsv.xz
 
 FOLDER holds provinces.csv, cities.csv, areas.csv, streets.csv (modood's Administrative-divisions-
-of-China, WTFPL) and cpca_adcodes.csv (cpca, MIT; it adds Taiwan, Hong Kong and Macao). The table
-has a line a place: code, name, and "1" where the short form of the name stands by itself.
+of-China, WTFPL) and cpca_adcodes.csv (cpca, MIT; it adds Taiwan, Hong Kong and Macao and the names
+of the years before). gazetteer_counts.tsv, beside this file, says how often each bare name was
+seen and how often as a place; gazetteer.toml holds what was decided by reading.
+
+The table has lines of two kinds: `code name`, and `form codes level` for every other written form;
+no codes: the form is no place and hides what it contains.
 """
 
 import csv
 import lzma
 import sys
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import jieba
 
-from nlp.places import short_form
+from nlp.places import NEARBY, SURE, WORD, prefix
+from nlp.training.place_names import TABLE_WORDS, short_form, traditional
 
+COUNTS = Path(__file__).with_name("gazetteer_counts.tsv")
 _PLACEHOLDERS = {"市辖区", "县", "省直辖县级行政区划", "自治区直辖县级行政区划"}
-_ORDINARY = (
-    "大同 中山 东方 白银 安康 长治 来宾 平安 和平 三明 大理 朝阳 西安区 "
-    "南海 东港 安定 新区 城区 郊区 矿区 高新 开发 经济 市中 新城 新华 "
-    "江南 江北 河东 河西 大安 长安 青山 南山 宝山 黄山 东山 西山 北海 "
-    "中原 红旗 向阳 前进 建设 团结 胜利 友好 爱民 爱辉 东风 永远 太平 "
-    "安宁 普安 武功 华容 静安 新兴 广丰 通道 民权 太子 合作 光明 清水 "
-    "温泉 天台 天河 保安 天元 雨花 岳麓 文明 共和 兴宁 大兴 高明 高要 "
-    "金山 金湖 新建 平和 永和 东明 长清 兰花 武安 安义 公主"
-)
-_ORDINARY_WORDS = frozenset(_ORDINARY.split())
-"""Short forms that are ordinary words too: they count only beside a parent or in the own region."""
+_STREET_ENDS = ("街道", "镇", "乡", "苏木")
+SEEN = 15
+"""From this many sightings on, the share of uses as a place decides; below, the dictionary."""
+SURE_SHARE, NEARBY_SHARE = 0.25, 0.05
 
 
-def places(folder: Path) -> Iterator[tuple[str, str]]:
-    """Yield (code, name): 6 digits down to the county, 9 for streets and towns."""
-    seen: set[str] = set()
+@dataclass
+class Names:
+    """The divisions: codes now in force, and names of older lists with the code that holds now."""
+
+    now: dict[str, str] = field(default_factory=dict)
+    """code -> name; 6 digits down to the county, 9 for streets and towns"""
+    former: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+
+
+def read(folder: Path) -> Names:
+    """Read the code lists. A code that only the older list has becomes a former name."""
+    found = Names()
     for name, width in (("provinces", 2), ("cities", 4), ("areas", 6), ("streets", 9)):
         with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
                 code = row["code"].ljust(6, "0") if width <= 6 else row["code"]
-                if row["name"] not in _PLACEHOLDERS and code not in seen:
-                    seen.add(code)
-                    yield code, row["name"]
+                if row["name"] not in _PLACEHOLDERS:
+                    found.now.setdefault(code, row["name"])
     with (folder / "cpca_adcodes.csv").open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            code = row["adcode"][:6]
-            if code not in seen and row["name"] not in _PLACEHOLDERS:
-                seen.add(code)
-                yield code, row["name"]
+        older = [(r["adcode"][:6], r["name"]) for r in csv.DictReader(file)]
+    short: dict[tuple[str, str], str] = {}
+    for code, name in found.now.items():
+        if len(code) == 6:
+            short.setdefault((code[:2], short_form(name)), code)
+    for code, name in older:
+        if code in found.now or name in _PLACEHOLDERS:
+            continue
+        if code[:2] in {"71", "81", "82"}:
+            found.now[code] = name
+        elif (code[:2], short_form(name)) in short:
+            found.former[name].add(short[code[:2], short_form(name)])
+    return found
 
 
-def stands_alone(code: str, name: str, once: bool) -> bool:
-    """Say whether the short form of a name is a place without a parent beside it.
+def level(short: str, large: bool, seen: tuple[int, float]) -> int | None:
+    """How much a short name needs to count: SURE, NEARBY, WORD; None = it never does.
 
-    Provinces and cities: unless it is an ordinary word. Counties: if no other has the name, and the
-    dictionary of a segmenter has it as a place (its tag `ns`) or not at all.
+    `large`: a province or city; `seen`: sightings in real text and the share of them as a place.
     """
-    short = short_form(name)
-    if short == name or short in _ORDINARY_WORDS or len(code) > 6:
-        return False
-    if code.endswith("00"):
-        return True
-    known = jieba.get_FREQ(short)
-    return once and (not known or _tags().get(short) == "ns")
+    words = TABLE_WORDS
+    for name, found in (("never", None), ("words", WORD), ("weak", NEARBY), ("sure", SURE)):
+        if short in words[name]:
+            return found
+    if large:
+        return SURE
+    count, share = seen
+    tag = tags().get(short)
+    if count < SEEN:
+        return SURE if tag in {None, "ns", "nr", "nrt", "nz"} else NEARBY
+    if share >= SURE_SHARE:
+        return SURE
+    return NEARBY if share >= NEARBY_SHARE or tag == "ns" else WORD
+
+
+def forms(names: Names, seen: dict[str, tuple[int, float]]) -> Iterator[tuple[str, str, int]]:
+    """Yield (form, codes, level) of every written form that is not simply a division's name."""
+    short: dict[str, list[str]] = defaultdict(list)
+    for code, name in names.now.items():
+        if len(code) == 6 and short_form(name) != name:
+            short[short_form(name)].append(code)
+    for form, codes in short.items():
+        large = any(code.endswith("00") for code in codes)
+        needed = level(form, large, seen.get(form, (0, 0.0)))
+        if needed is None:
+            continue
+        joined = ",".join(upper_first(codes))
+        yield form, joined, needed
+        if large and (other := traditional(form)) != form:
+            yield other, joined, needed
+    for name, now in names.former.items():
+        if name not in names.now.values():
+            yield name, ",".join(sorted(now)), SURE if len(name) > 2 else NEARBY
+    yield from _variants(names.now)
+    yield from ((form, codes, SURE) for form, codes in TABLE_WORDS["aliases"].items())
+    yield from ((form, code, SURE) for form, code in _letters())
+    yield from ((form, "", SURE) for form in TABLE_WORDS["not_places"])
+
+
+def _variants(now: dict[str, str]) -> Iterator[tuple[str, str, int]]:
+    """Written forms of full names: 恩施州, 臺灣省; streets that are no proper names."""
+    counties = {name for code, name in now.items() if len(code) == 6}
+    many: dict[str, list[str]] = defaultdict(list)
+    for code, name in now.items():
+        form = short_form(name)
+        if len(code) == 6:
+            if form != name and name.endswith(("自治州", "自治县", "自治旗")):
+                many[form + name[-1]].append(code)
+            if code.endswith("00") and traditional(name) != name:
+                many[traditional(name)].append(code)
+            if name in TABLE_WORDS["words"] or (len(name) == 2 and name in TABLE_WORDS["weak"]):
+                yield name, code, WORD
+        elif name in counties:
+            continue
+        elif not name.endswith(_STREET_ENDS) or len(name) < 3:
+            if len(name) > 3 or name.endswith(_STREET_ENDS):
+                yield name, code, NEARBY
+            else:
+                yield name, "", SURE
+    for form, codes in many.items():
+        if form not in counties:
+            yield form, ",".join(upper_first(codes)), SURE
+
+
+def _letters() -> Iterator[tuple[str, str]]:
+    letters = TABLE_WORDS["letters"]
+    for letter, code in letters["of"].items():
+        yield from ((word + letter, code) for word in letters["before"].split())
+        yield letter + letters["after"], code
+
+
+def upper_first(codes: Iterable[str]) -> list[str]:
+    """Codes sorted, but the province or city first, whose short form smaller places share."""
+    return sorted(set(codes), key=lambda code: (_size(code), code))
+
+
+def _size(code: str) -> int:
+    return 0 if code.endswith("0000") and len(code) == 6 else 1 if prefix(code) < code[:6] else 2
+
+
+def count(texts: Iterable[str], names: Names) -> dict[str, tuple[int, int]]:
+    """How often each short name occurs, and how often as a place: with its suffix or its parent."""
+    full = {name for code, name in names.now.items() if len(code) == 6} | set(names.former)
+    parents: dict[str, set[str]] = defaultdict(set)
+    for code, name in names.now.items():
+        if len(code) == 6:
+            over = {names.now.get(c, "") for c in (code[:2] + "0000", code[:4] + "00")} - {name, ""}
+            parents[short_form(name)] |= over | {short_form(p) for p in over}
+    lengths: dict[str, set[int]] = defaultdict(set)
+    for form in parents:
+        lengths[form[:2]].add(len(form))
+    found: Counter[str] = Counter()
+    placed: Counter[str] = Counter()
+    for text in texts:
+        at = 0
+        while at < len(text) - 1:
+            sizes = sorted(lengths.get(text[at : at + 2], ()), reverse=True)
+            form = next((f for n in sizes if (f := text[at : at + n]) in parents), "")
+            if not form:
+                at += 1
+                continue
+            end = at + len(form)
+            found[form] += 1
+            before = text[max(0, at - 8) : at].rstrip(" ·-市省")
+            if text[at : end + 1] in full or before.endswith(tuple(parents[form]) or ("\0",)):
+                placed[form] += 1
+            at = end
+    return {form: (number, placed[form]) for form, number in found.items()}
+
+
+def real_texts(data: Path) -> Iterator[str]:
+    """Yield the general texts that names are counted in: posts, titles, comments, messages."""
+    from nlp.training.data import rows
+
+    with lzma.open(data / "pretrain/short_texts.txt.xz", "rt", encoding="utf-8") as file:
+        yield from (line.strip()[:300] for line in file)
+    for name in ("gov_comments", "gov_posts", "message_board_unlabelled"):
+        yield from (str(r["text"])[:300] for r in rows(data / f"streams/{name}.jsonl.gz"))
 
 
 def build(folder: Path, out: Path) -> int:
-    """Write the table; returns the number of places."""
-    found = sorted(places(folder))
-    names: dict[str, int] = {}
-    for code, name in found:
-        if len(code) == 6:
-            names[short_form(name)] = names.get(short_form(name), 0) + 1
-    lines = [
-        f"{code}\t{name}\t{int(stands_alone(code, name, names.get(short_form(name)) == 1))}\n"
-        for code, name in found
-    ]
-    with lzma.open(out, "wt", encoding="utf-8", preset=9) as file:
-        file.writelines(lines)
-    return len(lines)
+    """Write the table; returns the number of divisions."""
+    names = read(folder)
+    with COUNTS.open(encoding="utf-8", newline="") as file:
+        seen = {
+            row["form"]: (int(row["seen"]), int(row["placed"]) / int(row["seen"]))
+            for row in csv.DictReader(file, delimiter="\t")
+        }
+    merged: dict[str, tuple[str, int]] = {}
+    for form, codes, needed in forms(names, seen):
+        merged[form] = (codes, needed)  # a later source decides: aliases over short names
+    with lzma.open(out, "wt", encoding="utf-8", preset=9) as table:
+        table.writelines(f"{code}\t{name}\n" for code, name in sorted(names.now.items()))
+        table.writelines(f"{f}\t{codes}\t{n}\n" for f, (codes, n) in sorted(merged.items()))
+    return len(names.now)
 
 
 _TAGS: dict[str, str] = {}
 
 
-def _tags() -> dict[str, str]:
+def tags() -> dict[str, str]:
+    """Part of speech of each word in the segmenter's dictionary."""
     if not _TAGS:
         with jieba.get_dict_file() as file:
             for line in file:
@@ -92,5 +222,14 @@ def _tags() -> dict[str, str]:
     return _TAGS
 
 
+def _write_counts(data: Path, out: Path) -> int:
+    found = count(real_texts(data), read(data / "gazetteer"))
+    with out.open("w", encoding="utf-8", newline="") as file:
+        file.write("form\tseen\tplaced\n")
+        file.writelines(f"{form}\t{n}\t{p}\n" for form, (n, p) in sorted(found.items()))
+    return len(found)
+
+
 if __name__ == "__main__":
-    print(build(Path(sys.argv[1]), Path(sys.argv[2])))
+    task, source, target = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+    print({"count": _write_counts, "build": build}[task](source, target))

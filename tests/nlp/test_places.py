@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nlp import places
-from nlp.places import find, prefix, short_form
+from nlp.places import find, prefix
+from nlp.training.place_names import short_form
 
 
 def codes(text: str, region: str | None = None) -> list[str]:
