@@ -20,11 +20,12 @@ from archive.base import (
 )
 from archive.hybrid import hybrid
 from archive.options import ArchiveOptions, is_servers
+from archive.tokens import traditional_letters
 
 __all__ = [
     "FACETS", "TIMEZONE", "Archive", "ArchiveOptions", "Failure", "Filters", "Hit", "Packer",
     "PutReport", "SearchRequest", "SearchResult", "Slice", "Stored", "hybrid", "is_servers",
-    "open_archive",
+    "open_archive", "traditional_letters",
 ]  # fmt: skip
 
 

@@ -65,10 +65,7 @@ def folding() -> Folding:
             folded = unicodedata.normalize("NFKC", char).lower()
             if folded != char.lower() and len(folded) == 1:
                 table[code] = folded
-    for line in TRADITIONAL.read_text(encoding="utf-8").splitlines():
-        simplified, _, traditional = line.partition(" ")
-        if simplified != "#":
-            table.update((ord(char), simplified) for char in traditional)
+    table.update((ord(char), simplified) for char, simplified in traditional_letters().items())
     for code, char in table.items():  # a compatibility form of a traditional character
         while ord(char) in table:
             char = table[ord(char)]  # noqa: PLW2901
@@ -78,6 +75,17 @@ def folding() -> Folding:
     plain = "".join(chr(code) for code in (*table, *hidden) if code < 0x10000)
     odd = re.compile(f"[{plain}\U0001d400-\U0001d7ff\U0001f3fb-\U0001f3ff\U00020000-\U0003ffff]")
     return Folding(odd, table, {**table, **dict.fromkeys(hidden)})
+
+
+@cache
+def traditional_letters() -> dict[str, str]:
+    """Traditional character -> its simplified one."""
+    table = {}
+    for line in TRADITIONAL.read_text(encoding="utf-8").splitlines():
+        simplified, _, traditional = line.partition(" ")
+        if simplified != "#":
+            table.update(dict.fromkeys(traditional, simplified))
+    return table
 
 
 def fold(text: str) -> str:

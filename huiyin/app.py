@@ -201,8 +201,9 @@ def load_model(settings: Settings) -> Understanding:
 
     folder = settings.nlp.model
     return load_understanding(
-        settings.path(Path(folder)) if folder else None, threads=settings.nlp.threads
-    )
+        settings.path(Path(folder)) if folder else None, threads=settings.nlp.threads,
+        others=settings.nlp.models, home=settings.home,
+    )  # fmt: skip
 
 
 def open_engine(settings: Settings, url: str) -> Archive:

@@ -152,6 +152,8 @@ class Analysis(Record):
     places: tuple[Place, ...] = ()
     vector: bytes = Field(default=b"", repr=False)
     """Unit sentence vector, little-endian float16; compared only with vectors of the same model."""
+    language: str | None = None
+    """Of the text, as in BCP 47: zh-Hans, zh-Hant, en, bo, ug, ...; None = nothing tells it."""
     duplicate_of: str | None = None
     """Id of an earlier post with the same words, None if this is the first."""
 

@@ -113,9 +113,39 @@ class WeiboSettings(Section):
         return url.rstrip("/")
 
 
+class VectorChoice(Section):
+    path: str = ""
+    """Folder or hub id of a model of others; empty = the shipped one answers."""
+
+
+class ModelChoice(VectorChoice):
+    labels: dict[str, str] = {}
+    """Its labels -> ours; a label that is spelt as ours needs no entry."""
+
+
+class ModelChoices(Section):
+    """Models of others, in the transformers or sentence-transformers format, by task."""
+
+    sentiment: ModelChoice = ModelChoice()
+    emotion: ModelChoice = ModelChoice()
+    category: ModelChoice = ModelChoice()
+    intent: ModelChoice = ModelChoice()
+    needs_answer: ModelChoice = ModelChoice()
+    vectors: VectorChoice = VectorChoice()
+
+    def by_task(self) -> dict[str, ModelChoice]:
+        """The classification tasks and what was chosen for each."""
+        return {
+            "sentiment": self.sentiment, "emotion": self.emotion, "category": self.category,
+            "intent": self.intent, "needs_answer": self.needs_answer,
+        }  # fmt: skip
+
+
 class NlpSettings(Section):
     model: str = ""
     """Folder of the model; empty = the shipped one."""
+    models: ModelChoices = ModelChoices()
+    """Models of others for single tasks."""
     threads: int = Field(default=0, ge=0, le=256)
     """Processor threads for the model; 0 = all cores."""
     batch: int = Field(default=64, ge=1, le=4096)

@@ -1,53 +1,107 @@
-"""From texts to `Analysis` records: the model's heads, the rules for urgency, and the places."""
+"""From texts to `Analysis` records: the model's heads, the rules for urgency, and the places.
+
+A task may be answered by a model of others instead of our head. What is written in a language that
+our model does not read gets no opinion from it: equal probabilities, the label that claims least,
+no category and no vector, and a mark that says why.
+"""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from huiyin.records import Analysis, Category, Labelled, text_sha
-from nlp import places
+from huiyin.records import Analysis, Category, Labelled, Place, text_sha
+from huiyin.settings import ModelChoices
+from nlp import foreign, languages, places
 from nlp.answering import needs_answer
-from nlp.base import Text
-from nlp.model import Model, Reading
-from nlp.text import join
+from nlp.base import Shares, Text
+from nlp.foreign import Foreign
+from nlp.model import Model
+from nlp.text import clean, join
 from nlp.urgency import urgency
+
+_CLAIMS_LEAST = {"sentiment": "neutral", "emotion": "neutral", "intent": "其他"}
+
+
+@dataclass(frozen=True)
+class _Understood:
+    """One text after all models and the rule for answers."""
+
+    text: str
+    """Title and text, in simplified characters; positions are those of the original."""
+    original: str
+    language: str | None
+    shares: Shares
+    vector: bytes
+    withheld: frozenset[str]
+    """Tasks that nobody could answer for want of the language."""
 
 
 class Analyser:
     """Implements `nlp.base.Understanding` with a loaded model."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, others: Foreign | None = None) -> None:
+        """`others`: models that answer single tasks instead of `model`."""
         self._model = model
+        self._others = others or Foreign()
 
     @property
     def model(self) -> str:
-        return self._model.id
+        return self._model.id + self._others.id
 
     def analyse(self, texts: Sequence[Text]) -> list[Analysis]:
         """One `Analysis` a text, in order. Raises nothing for any text, however odd."""
-        whole = [join(item.title, item.text) for item in texts]
-        readings = self._model.read(whole)
-        return [
-            self._analysis(item, text, reading)
-            for item, text, reading in zip(texts, whole, readings, strict=True)
-        ]
+        understood = self._understand([join(item.title, item.text) for item in texts])
+        return [self._analysis(item, one) for item, one in zip(texts, understood, strict=True)]
 
     def embed(self, texts: Sequence[str]) -> list[bytes]:
-        return [reading.vector for reading in self._model.read(texts)]
+        folded = [languages.fold(text, languages.identify(text)) for text in texts]
+        if self._others.embedder is not None:
+            return self._others.embedder.read([clean(text) for text in folded])
+        return [reading.vector for reading in self._model.read(folded)]
 
-    def _analysis(self, item: Text, text: str, reading: Reading) -> Analysis:
-        shares = reading.probabilities
-        category = shares["category"]
+    def shares(self, texts: Sequence[str]) -> list[Shares]:
+        return [one.shares for one in self._understand(texts)]
+
+    def _understand(self, texts: Sequence[str]) -> list[_Understood]:
+        known = [languages.identify(text) for text in texts]
+        folded = [languages.fold(text, one) for text, one in zip(texts, known, strict=True)]
+        readings = self._model.read(folded)
+        cleaned = [clean(text) for text in folded] if self._others.id else []
+        theirs = {task: one.read(cleaned) for task, one in self._others.classifiers.items()}
+        embedder = self._others.embedder
+        vectors = embedder.read(cleaned) if embedder is not None else None
+        found = []
+        for row, (text, language, reading) in enumerate(zip(folded, known, readings, strict=True)):
+            is_read = language in languages.READ
+            shares = {
+                task: share if is_read else dict.fromkeys(share, round(1 / len(share), 4))
+                for task, share in reading.probabilities.items()
+            }
+            shares |= {task: answers[row] for task, answers in theirs.items()}
+            withheld = frozenset() if is_read else frozenset(shares) - frozenset(theirs)
+            if "needs_answer" not in withheld:
+                wants = needs_answer(text, shares["needs_answer"]["yes"])
+                shares["needs_answer"] = {"no": round(1 - wants, 4), "yes": wants}
+            own = reading.vector if is_read else b""
+            vector = own if vectors is None else vectors[row]
+            found.append(_Understood(text, texts[row], language, shares, vector, withheld))
+        return found
+
+    def _analysis(self, item: Text, one: _Understood) -> Analysis:
+        category = one.shares["category"]
+        path = () if "category" in one.withheld else (top(category),)
         return Analysis(
             model=self.model,
             text_sha=text_sha(item.title, item.text),
-            sentiment=_labelled(shares["sentiment"]),
-            emotion=_labelled(shares["emotion"]),
-            intent=_labelled(shares["intent"]),
-            category=Category(path=(top(category),), probabilities=dict(category)),
-            needs_answer=needs_answer(text, shares["needs_answer"]["yes"]),
-            urgency=urgency(text),
-            places=places.find(text, item.region),
-            vector=reading.vector,
+            sentiment=_labelled("sentiment", one),
+            emotion=_labelled("emotion", one),
+            intent=_labelled("intent", one),
+            category=Category(path=path, probabilities=dict(category)),
+            needs_answer=one.shares["needs_answer"]["yes"],
+            urgency=urgency(one.text),
+            places=tuple(_as_written(place, one) for place in places.find(one.text, item.region)),
+            vector=one.vector,
+            language=one.language,
         )
 
 
@@ -56,13 +110,32 @@ def top(probabilities: Mapping[str, float]) -> str:
     return max(probabilities, key=lambda label: probabilities[label])
 
 
-def load(folder: Path | None = None, *, threads: int = 0) -> Analyser:
+def load(
+    folder: Path | None = None,
+    *,
+    threads: int = 0,
+    others: ModelChoices | None = None,
+    home: Path | None = None,
+) -> Analyser:
     """Load a model folder (None: the shipped one); threads 0 = all cores.
 
-    Raises ModelError when the folder is missing, broken or of the wrong kind.
+    `others`: what the settings name for single tasks; relative folders start from `home`.
+    Raises ModelError when a folder is missing, broken or of the wrong kind.
     """
-    return Analyser(Model(folder, threads=threads))
+    model = Model(folder, threads=threads)
+    chosen = foreign.load(others or ModelChoices(), model.labels, home or Path())
+    return Analyser(model, chosen)
 
 
-def _labelled(probabilities: Mapping[str, float]) -> Labelled:
-    return Labelled(label=top(probabilities), probabilities=dict(probabilities))
+def _labelled(task: str, one: _Understood) -> Labelled:
+    share = one.shares[task]
+    label = _CLAIMS_LEAST[task] if task in one.withheld else top(share)
+    return Labelled(label=label, probabilities=dict(share))
+
+
+def _as_written(place: Place, one: _Understood) -> Place:
+    """The words that gave a place, as the author wrote them."""
+    start = one.text.find(place.text)
+    if one.text == one.original or start < 0:
+        return place
+    return place.model_copy(update={"text": one.original[start : start + len(place.text)]})

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from huiyin.records import Analysis
+
+Shares = Mapping[str, Mapping[str, float]]
+"""Task -> label -> probability."""
 
 
 @dataclass(frozen=True)
@@ -31,3 +34,6 @@ class Understanding(Protocol):
 
     def embed(self, texts: Sequence[str]) -> list[bytes]:
         """Unit sentence vectors, little-endian float16, comparable with `Analysis.vector`."""
+
+    def shares(self, texts: Sequence[str]) -> list[Shares]:
+        """What `analyse` decides from: the probabilities of each task, titles joined already."""

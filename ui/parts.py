@@ -121,6 +121,10 @@ def analysis_badges(analysis: Analysis | None) -> list[Markup]:
         badge(_sure(analysis.intent.label, analysis.intent.probabilities, analysis.intent.label),
               "blue"),
     ]  # fmt: skip
+    if analysis.language == "zh-Hant":
+        found.insert(0, badge(words.LANGUAGES["zh-Hant"]))
+    elif analysis.language in words.LANGUAGES:
+        found.insert(0, badge(f"{words.LANGUAGES[analysis.language]}，须人来看", "orange"))
     if analysis.category.path:
         found.append(badge(" / ".join(analysis.category.path)))
     found += [badge(f"地点：{place.name}") for place in analysis.places[:3]]

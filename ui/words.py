@@ -15,6 +15,15 @@ EMOTION = {
     "happy": "高兴", "angry": "愤怒", "sad": "悲伤", "fear": "恐惧", "surprise": "惊讶",
     "neutral": "平静",
 }  # fmt: skip
+LANGUAGES = {
+    "zh-Hant": "繁体", "en": "英文", "ja": "日文", "ko": "朝鲜文", "bo": "藏文", "ug": "维吾尔文",
+    "mn": "蒙古文", "kk": "哈萨克文", "ky": "柯尔克孜文", "ii": "彝文",
+    "khb": "傣文", "tdd": "傣文", "ru": "俄文", "vi": "越南文", "th": "泰文", "hi": "印地文",
+    "el": "希腊文", "he": "希伯来文", "my": "缅甸文", "km": "高棉文", "lo": "老挝文",
+    "und-Arab": "阿拉伯字母文字",
+    "und-Cyrl": "西里尔字母文字", "und-Latn": "拉丁字母文字",
+}  # fmt: skip
+"""Of a post's text; plain simplified Chinese is not marked."""
 KIND = {
     "post": "帖子", "comment": "评论", "repost": "转发", "message": "私信", "notice": "官方发布",
 }  # fmt: skip

@@ -13,18 +13,22 @@ from hypothesis import strategies as some
 
 from huiyin.records import (
     AlertState,
+    Analysis,
     AuthorKind,
     CaseState,
+    Category,
     DraftState,
     Gap,
     IncidentState,
     Kind,
+    Labelled,
     Level,
+    Urgency,
 )
 from huiyin.settings import load_settings
 from ui import words
 from ui.charts import curve, recount, spark, touching
-from ui.parts import LEVEL_CLASS
+from ui.parts import LEVEL_CLASS, analysis_badges
 from ui.run import console_command, console_environment, console_url
 from ui.style import CSS
 from ui.when import ago, due, span_words, when
@@ -124,3 +128,19 @@ def test_command_keeps_to_the_machine(tmp_path: Path):
     again = load_settings(Path(environment["HUIYIN_HOME"]))
     assert again.model_dump() == settings.model_dump()
     assert console_url(settings, 8765) == "http://127.0.0.1:8765"
+
+
+def _badges(language: str | None) -> str:
+    same = Labelled(label="neutral", probabilities={"neutral": 1.0})
+    analysis = Analysis(
+        model="m", text_sha="s", sentiment=same, emotion=same, intent=same, needs_answer=0.5,
+        category=Category(path=(), probabilities={}), urgency=Urgency(score=0), language=language,
+    )  # fmt: skip
+    return " ".join(str(one) for one in analysis_badges(analysis))
+
+
+def test_other_languages_and_traditional_texts_are_marked():
+    assert "藏文，须人来看" in _badges("bo")
+    assert "繁体" in _badges("zh-Hant")
+    assert _badges("zh-Hans") == _badges(None) == _badges("xx")
+    assert not {"zh-Hans", ""} & set(words.LANGUAGES)
