@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Literal
 
 from huiyin.records import Post
@@ -14,6 +15,13 @@ _EPOCH_OF_IDS = 515_483_463
 _FIRST = 10**15
 _LAST = 10**17
 _LIKELY_YEARS = range(2009, 2100)
+
+
+@lru_cache(maxsize=32_768)  # a bulk write asks four times for each id
+def fixed_month(post_id: str) -> str | None:
+    """The month of the time that an id encodes, as `month` gives it; None when it encodes none."""
+    at = fixed_time(post_id)
+    return None if at is None else month(at)
 
 
 def fixed_time(post_id: str) -> datetime | None:
@@ -30,7 +38,7 @@ def fixed_time(post_id: str) -> datetime | None:
 
 def place_of(post: Post) -> str:
     """The month that decides where a new post lies, `2026-07` in UTC."""
-    return month(fixed_time(post.id) or post.created_at)
+    return fixed_month(post.id) or month(post.created_at)
 
 
 def month(at: datetime) -> str:

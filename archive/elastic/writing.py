@@ -31,7 +31,7 @@ from archive.elastic.editing import MOST_ROUNDS, Editor
 from archive.elastic.purging import Purge
 from archive.elastic.templates import DEAD_LETTERS
 from archive.merging import erased, merge
-from archive.placing import fixed_time, place_of
+from archive.placing import fixed_month, place_of
 from huiyin.clock import system_clock
 from huiyin.errors import ArchiveBusy
 from huiyin.records import Analysis, Post
@@ -136,6 +136,8 @@ class _Put:
         self._created: dict[str, Packed] = {}
         self._known: dict[str, list[Packed]] = {}
         self._places: frozenset[str] | None = None
+        self._loose: set[str] = set()
+        """Ids that may lie under another time too."""
         self._new = self._rejected = 0
 
     def writes(self, posts: Iterable[Packed]) -> Iterator[Write]:
@@ -147,8 +149,11 @@ class _Put:
             elif not self._can_be_stored(one):
                 continue
             elif not self._elsewhere(one):
+                if fixed_month(one.id) is None:  # another importer may make it elsewhere
+                    self._loose.add(one.id)
                 yield self._create(one)
             else:
+                self._loose.add(one.id)
                 self._created[one.id] = one
                 loose.append(one)
                 if len(loose) == 1000:
@@ -245,25 +250,16 @@ class _Put:
             if outcome.status >= 300:
                 raise outcome.refusal()
 
-    def _all(self) -> Iterator[tuple[str, Packed]]:
-        """Each id of this run with one of its readings."""
-        yield from self._created.items()
-        yield from ((one, readings[0]) for one, readings in self._known.items())
-
     def _settle_doubles(self) -> None:
         """Two importers may at one moment have made an id under two times: the older place stays.
 
         Each looks after it has written, so at least one of the two sees both copies. What a killed
         one left is settled when the id is read in again.
         """
-        loose = [
-            one for one, reading in self._all()
-            if fixed_time(one) is None or self._elsewhere(reading)
-        ]  # fmt: skip
-        if not loose or len(self._editor.aliases()) < 2:
+        if not self._loose or len(self._editor.aliases()) < 2:
             return
         for _ in range(MOST_ROUNDS):
-            doubles = self._editor.doubles(loose)
+            doubles = self._editor.doubles(self._loose)
             if not doubles:
                 return
             readings = {
