@@ -41,8 +41,11 @@ _ROAD = re.compile(
     r"[东西南北中]?[一二三四五六七八九十]?"
     r"(?:路(?![过面况人透途])|大街|街(?![道镇头坊办拍])|大道|巷|弄|胡同|高架|立交|隧道|小面|烩面|拉面)"
 )
-_NATURE = frozenset("山河江湖海寺庙戏")
-"""Straight after a county's short name these make another name: 武功山, 嘉陵江."""
+_NATURE = re.compile(
+    r"[山河江湖海](?![东西南北苏])|[寺庙戏村苑桥]|社区|小区|新村|家园|花园|花苑|公寓|山庄|福地"
+)
+"""Straight after a county's short name these make another name: 武功山, 南岗社区."""
+_RIVER = re.compile(r"河(?![东西南北间源口])")
 _SURNAMES = frozenset(
     "李王张刘陈杨赵黄周吴徐孙胡朱郭罗宋郑谢韩唐冯邓曹彭曾萧董袁潘蒋蔡杜魏吕姚卢姜崔谭汪廖贾邹孟熊"
     "邱薛阎侯陶黎贺郝龚邵钱严覃戴"
@@ -213,6 +216,6 @@ def _is_other(text: str, start: int, end: int, form: _Form, last: int) -> bool:
         return True
     if end - start != 2 or form.codes[0].endswith("0000"):
         return False
-    if not _is_large(form.codes[0]) and text[end : end + 1] in _NATURE:
+    if (_RIVER if _is_large(form.codes[0]) else _NATURE).match(text, end) and start != last:
         return True
     return 0 < start != last and text[start - 1] in _SURNAMES

@@ -115,6 +115,7 @@ def _variants(now: dict[str, str]) -> Iterator[tuple[str, str, int]]:
     """Written forms of full names: 恩施州, 臺灣省; streets that are no proper names."""
     counties = {name for code, name in now.items() if len(code) == 6}
     many: dict[str, list[str]] = defaultdict(list)
+    loose: dict[str, list[str]] = defaultdict(list)
     for code, name in now.items():
         form = short_form(name)
         if len(code) == 6:
@@ -128,12 +129,14 @@ def _variants(now: dict[str, str]) -> Iterator[tuple[str, str, int]]:
             continue
         elif not name.endswith(_STREET_ENDS) or len(name) < 3:
             if len(name) > 3 or name.endswith(_STREET_ENDS):
-                yield name, code, NEARBY
+                loose[name].append(code)
             else:
                 yield name, "", SURE
     for form, codes in many.items():
         if form not in counties:
             yield form, ",".join(upper_first(codes)), SURE
+    for form, codes in loose.items():
+        yield form, ",".join(codes), NEARBY
 
 
 def _letters() -> Iterator[tuple[str, str]]:
