@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from archive.base import Archive
-from archive.keeping.base import is_apart
+from archive.keeping.base import DeadLetter, is_apart
 from huiyin.records import STATE_RECORDS, Post, Scope, StateRecord
 
 VOLATILE = ("run",)
@@ -49,6 +49,12 @@ def post_line(post: Post, left_out: frozenset[str] = frozenset()) -> str:
     if post.analysis is not None:
         body["analysis"]["vector"] = post.analysis.vector.hex()
     return _line("post", body, left_out)
+
+
+def letter_line(letter: DeadLetter) -> str:
+    """A dead letter as one line of JSON."""
+    body = {"post": post_line(letter.post), "at": letter.at.isoformat(), "reason": letter.reason}
+    return _line("dead-letter", body, frozenset())
 
 
 def record_line(record: StateRecord, left_out: frozenset[str] = frozenset()) -> str:

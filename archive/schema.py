@@ -130,7 +130,23 @@ def _touched(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
-STEPS: tuple[Step, ...] = (_first, _authors, _touched)
+_LETTERS = """
+CREATE TABLE dead_letters (         -- posts that a server refused, brought with its archive
+    id TEXT PRIMARY KEY,
+    at INTEGER NOT NULL,            -- microseconds since 1970
+    reason TEXT NOT NULL,
+    post TEXT NOT NULL,             -- JSON, without the vector
+    vector BLOB NOT NULL
+);
+"""
+
+
+def _dead_letters(connection: sqlite3.Connection) -> None:
+    for statement in _statements(_LETTERS):
+        connection.execute(statement)
+
+
+STEPS: tuple[Step, ...] = (_first, _authors, _touched, _dead_letters)
 
 
 def migrate(connection: sqlite3.Connection, steps: Sequence[Step] = STEPS) -> int:

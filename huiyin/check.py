@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from archive.keeping.base import MEND
 from archive.keeping.copying import MOVING, noted
 from archive.options import is_servers
 from huiyin.app import ALL, KEY_SETTING, App
@@ -60,7 +61,8 @@ def _archive(app: App) -> Iterator[Finding]:
     shown = "，".join(f"{kind} {number}" for kind, number in counts.items() if number)
     yield Finding("档案", "ok", f"{app.archive_url}：{shown or '空的'}")
     for problem in problems:
-        yield Finding("档案完整性", "bad", problem, "停下全部进程，从最近的备份恢复")
+        said, _, mend = problem.partition(MEND)
+        yield Finding("档案完整性", "bad", said, mend or "停下全部进程，从最近的备份恢复")
 
 
 def _moving(app: App) -> Iterator[Finding]:

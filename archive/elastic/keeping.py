@@ -14,40 +14,20 @@ import copy
 import functools
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any, TypeVar
 
-from pydantic_core import to_json
-
-from archive.base import Failure, Stored
-from archive.elastic.bulk import (
-    BYTES_A_REQUEST,
-    WRITES_A_REQUEST,
-    Bulk,
-    Write,
-    delete,
-    in_parts,
-    put,
-)
+from archive.base import Stored
+from archive.elastic.bulk import Bulk
 from archive.elastic.connection import Elastic
-from archive.elastic.documents import (
-    counted_at,
-    crawled,
-    document,
-    failing,
-    failures_of,
-    to_post,
-    understood,
-)
+from archive.elastic.documents import counted_at, to_post
 from archive.elastic.editing import Editor
 from archive.elastic.purging import Purge
-from archive.elastic.stages import PUT
-from archive.elastic.states import record_body, stored_record
+from archive.elastic.states import stored_record
 from archive.elastic.templates import Schema, make_index
 from archive.keeping.base import NOW, Changed, Fact, Health, Seal, WholePost
 from archive.keeping.sizes import shown_size
-from archive.placing import place_of
 from huiyin.errors import ArchiveAway, ArchiveBusy, ArchiveMoved, SchemaError
 from huiyin.records import StateRecord
 
@@ -81,7 +61,7 @@ def guarded(method: Callable[..., T]) -> Callable[..., T]:
 
 
 class Keep:
-    """`track_changes`, `changed_*`, `restore_*`, `remove_posts`, `seal`, `sealed`, `health`."""
+    """`track_changes`, `changed_*`, `seal`, `sealed`, `health`; the rest is in restoring.py."""
 
     _es: Elastic
     _bulk: Bulk
@@ -166,75 +146,6 @@ class Keep:
             if one["uuid"] not in ends:
                 raise ArchiveAway(f"索引 {index} 现在读不全", "等集群恢复后再运行一次")
         return ends
-
-    # ---- bringing in whole posts and records
-
-    def restore_posts(self, posts: Sequence[WholePost]) -> int:
-        self._open_to_restore()
-        written = 0
-        for part in in_parts(posts, 1000):
-            found = self._editor.find([one.post.id for one in part])
-            writes: list[Write] = []
-            for one in {one.post.id: one for one in part}.values():
-                old = found.get(one.post.id)
-                if old is None or WholePost(to_post(old.source), counted_at(old.source)) != one:
-                    writes += self._restored(one, old.source if old else {})
-            self._do(writes)
-            written += len(writes)
-        return written
-
-    def _restored(self, one: WholePost, old: Json) -> Iterator[Write]:
-        body = {**document(one.post), **crawled(one.post, one.counted_at)}
-        if one.post.analysis is not None:
-            body |= understood(one.post.analysis, body)
-        if one.post.incident is not None:
-            body["incident"] = one.post.incident
-        if old:
-            body |= {key: value for key, value in failing(failures_of(old)).items() if value}
-        alias = self._editor.alias(place_of(one.post))
-        yield put(one.post.id, alias, to_json(body))
-
-    def restore_records(self, records: Sequence[Stored[StateRecord]]) -> None:
-        self._open_to_restore()
-        writes = [
-            put(one.record.id, self._es.name(one.record.kind), to_json(record_body(one.record)))
-            for one in records
-        ]
-        for part in _in_turn(writes):  # the order of writing is part of it
-            self._do(part)
-        for kind in {one.record.kind for one in records}:
-            self._es.refresh(self._es.name(kind))
-
-    def restore_failures(self, failures: Sequence[Failure]) -> None:
-        self._open_to_restore()
-        self._es.refresh(self._es.posts)
-        wanted: dict[str, list[Failure]] = {}
-        for one in failures:
-            if one.stage != PUT:
-                wanted.setdefault(one.post_id, []).append(one)
-        here = {one.post_id for one in self.failures(limit=1_000_000)}  # type: ignore[attr-defined]
-
-        def make(_: Json, known: list[Failure]) -> tuple[Json | None, bool]:
-            return failing(known), True
-
-        edits = {one: [wanted.get(one, [])] for one in {*wanted, *here}}
-        self._editor.edit(edits, make, without=("vectors", "text", "analysis"), refresh=True)
-
-    def remove_posts(self, ids: Sequence[str]) -> int:
-        removed = 0
-        for part in in_parts(ids, 1000):
-            found = self._editor.find(part, without=("*",))
-            self._do([delete(one, at.place, at.seq_no, at.term) for one, at in found.items()])
-            removed += len(found)
-        if removed:
-            self._es.refresh(self._es.posts)
-            self._purge.soon()
-        return removed
-
-    def _do(self, writes: Sequence[Write]) -> None:
-        for outcome in self._bulk.send(writes):
-            if outcome.status >= 300:
-                raise outcome.refusal()
 
     # ---- closing
 
@@ -363,18 +274,3 @@ class Keep:
                 f"还剩 {shown_size(free)}，共 {shown_size(total)}",
                 "清出空间或加节点：剩 5% 以下集群会拒绝写入" if low else "",
             )  # fmt: skip
-
-
-def _in_turn(writes: Sequence[Write]) -> Iterator[list[Write]]:
-    """Parts that each go in one request, whose writes the server does in their order."""
-    part: list[Write] = []
-    for one in writes:
-        full = len(part) >= WRITES_A_REQUEST or (
-            sum(each.size for each in part) + one.size > BYTES_A_REQUEST
-        )
-        if part and full:
-            yield part
-            part = []
-        part.append(one)
-    if part:
-        yield part

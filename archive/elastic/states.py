@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 from archive.base import Stored
+from archive.changing import Changing
 from archive.elastic.connection import LONGEST_ID, Elastic
 from archive.elastic.templates import generation, make_index
 from archive.elastic.where import scope_conditions
-from huiyin.errors import ArchiveError, Conflict, NotFound, SchemaError
+from huiyin.errors import ArchiveError, Conflict, SchemaError
 from huiyin.records import Scope, StateRecord
 
 R = TypeVar("R", bound=StateRecord)
 Json = dict[str, Any]
 
-CHANGE_ATTEMPTS = 20
 RECORDS_A_REQUEST = 2000
 
 
@@ -32,7 +32,7 @@ def _parts(version: int) -> tuple[int, int, int]:
     return version >> 72, version >> 40 & 0xFFFFFFFF, version & (1 << 40) - 1
 
 
-class StateKeeping:
+class StateKeeping(Changing):
     """`create`, `replace`, `change`, `get`, `records`."""
 
     _es: Elastic
@@ -79,23 +79,6 @@ class StateKeeping:
         """The write that an answer was lost for: stored, but by this very call."""
         found = self._read(type(record), record.id)
         return found if found and found["_source"].get("token") == body["token"] else None
-
-    def change(
-        self, kind: type[R], record_id: str, scope: Scope, edit: Callable[[R], R]
-    ) -> Stored[R]:
-        for attempt in range(1, CHANGE_ATTEMPTS + 1):
-            stored = self.get(kind, record_id, scope)
-            if stored is None:
-                raise NotFound(f"没有找到记录 {record_id}", "它可能不存在，或不在您的权限范围内")
-            record = edit(stored.record)
-            if record == stored.record:
-                return stored
-            try:
-                return self.replace(stored, record)
-            except Conflict:
-                if attempt == CHANGE_ATTEMPTS:
-                    raise
-        raise AssertionError("unreachable")
 
     def get(self, kind: type[R], record_id: str, scope: Scope) -> Stored[R] | None:
         found = self._read(kind, record_id)

@@ -6,7 +6,7 @@ Settings records whose id begins with `APART` tell about one archive and are nev
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
@@ -20,6 +20,8 @@ R = TypeVar("R", bound=StateRecord)
 T = TypeVar("T")
 
 APART = "archive:"
+MEND = "→"
+"""In a problem that `check` tells: what follows is its own mend, not a restore from a backup."""
 NOW = "now"
 """A position behind everything that was written until now."""
 
@@ -36,6 +38,17 @@ class WholePost:
     post: Post
     counted_at: tuple[datetime | None, datetime | None, datetime | None] = (None, None, None)
     """When reposts, comments and likes were read last; None = never said."""
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A post that a server refused to store as it is; kept apart, and listed by `failures`."""
+
+    post: Post
+    at: datetime
+    """When it was refused."""
+    reason: str
+    """In the server's words."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +117,8 @@ class Keeping(Protocol):
     def restore_posts(self, posts: Sequence[WholePost]) -> int:
         """Store posts as they are, whoever owns the fields, in place of what is stored.
 
-        Works on a sealed archive too. Returns how many were not stored like this before.
+        Works on a sealed archive too. What the engine cannot store becomes a dead letter, whole.
+        Returns how many were not stored like this before.
         """
 
     def restore_records(self, records: Sequence[Stored[StateRecord]]) -> None:
@@ -115,6 +129,15 @@ class Keeping(Protocol):
 
     def restore_failures(self, failures: Sequence[Failure]) -> None:
         """Make the failures exactly these; works on a sealed archive."""
+
+    def dead_letters(self) -> Iterator[DeadLetter]:
+        """All of them, in no order. A deletion and a removal of the post take its letter too."""
+
+    def restore_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
+        """Keep these, each in place of one with the same id; works on a sealed archive."""
+
+    def remove_dead_letters(self, ids: Sequence[str]) -> int:
+        """Forget dead letters; returns how many there were; works on a sealed archive."""
 
     def remove_posts(self, ids: Sequence[str]) -> int:
         """Take posts out for good with their words, vectors and failures; no tombstone stays.

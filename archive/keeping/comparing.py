@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from archive.base import Archive
-from archive.dump import post_line, record_line
+from archive.dump import letter_line, post_line, record_line
 from archive.keeping.base import is_apart
 from archive.keeping.copying import Copier, Progress, failures_of, silent
 from huiyin.records import STATE_RECORDS, Scope, StateRecord
@@ -23,6 +23,7 @@ ROUNDS = 5
 """A record that differs because somebody writes is looked at again this often."""
 SEEN_SECONDS = 1.5
 """A server's searches see what was written within a second."""
+LETTER = "dead-letter"
 _MODULUS = 2**256
 
 
@@ -42,9 +43,12 @@ class Row:
     """Those of them that the source wrote anew between any two looks: a lease, for example. Only
     a closed archive can tell; a switch looks at them again."""
 
+    refused: set[str] = field(default_factory=set)
+    """Those of them that the target cannot store and keeps whole as dead letters."""
+
     @property
     def equal(self) -> bool:
-        return self.different <= self.moving
+        return self.different <= self.moving | self.refused
 
     def checksum(self, side: int) -> str:
         """First 16 hex digits."""
@@ -74,6 +78,10 @@ def compare(
         for row in rows:
             _look_again(row, source, target)
     rows.append(_walk("failure", _failures(source), _failures(target)))
+    rows[0].refused = _refused(rows[0], target)
+    rows.append(
+        _walk(LETTER, _dead_letters(source), _dead_letters(target, without=rows[0].refused))
+    )
     return rows
 
 
@@ -90,7 +98,7 @@ def content(archive: Archive) -> dict[str, tuple[int, str]]:
     out = {}
     streams: list[tuple[str, Iterator[tuple[Any, str, int]]]] = [("post", _post_stream(archive))]
     streams += [(kind.kind, _records(archive, kind)) for kind in STATE_RECORDS]
-    streams.append(("failure", _failures(archive)))
+    streams += [("failure", _failures(archive)), (LETTER, _dead_letters(archive))]
     for name, stream in streams:
         row = Row(name)
         for _, _, digest in stream:
@@ -126,6 +134,26 @@ def _failures(archive: Archive) -> Iterator[tuple[Any, str, int]]:
     for one in failures_of(archive):
         name = f"{one.stage} {one.post_id}"
         yield name, name, _digest(repr((name, one.attempts, one.reason, one.at.isoformat())))
+
+
+def _dead_letters(
+    archive: Archive, *, without: Collection[str] = ()
+) -> Iterator[tuple[Any, str, int]]:
+    found = [(one.post.id, _digest(letter_line(one))) for one in archive.dead_letters()]
+    for name, digest in sorted(found):
+        if name not in without:
+            yield name, name, digest
+
+
+def _refused(posts: Row, target: Archive) -> set[str]:
+    """Posts that the target has as dead letters only, each with all that the source has of it."""
+    lacking = {name for name in posts.different if posts.seen[name][1] is None}
+    if not lacking:
+        return set()
+    return {
+        one.post.id for one in target.dead_letters()
+        if one.post.id in lacking and _digest(post_line(one.post)) == posts.seen[one.post.id][0]
+    }  # fmt: skip
 
 
 def _digest(line: str) -> int:

@@ -10,17 +10,20 @@ from __future__ import annotations
 import fcntl
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from archive.base import Archive, Failure, Stored
+from archive.dump import letter_line
 from archive.keeping.base import APART, NOW, is_apart
 from huiyin.errors import ArchiveBusy, ArchiveError
 from huiyin.records import STATE_RECORDS, Scope, Setting, StateRecord
 
+T = TypeVar("T")
 Progress = Callable[[int, int | None], None]
 
 PAGE = 1000
@@ -114,6 +117,7 @@ class Copier:
         for kind in STATE_RECORDS:
             done += self._records(kind)
         done += self._failures()
+        done += self._dead_letters()
         if not self.place.complete:
             self.place.complete = True
             self.save()
@@ -160,6 +164,24 @@ class Copier:
         # of a post that the target lacks nothing is kept: comparing says so, trying again does not
         return 0 if failures_of(self.target) == before else len(wanted)
 
+    def _dead_letters(self) -> int:
+        """Bring those of the source; those that the target made of posts it cannot store stay."""
+        there = {one.post.id: letter_line(one) for one in self.target.dead_letters()}
+        wanted: set[str] = set()
+        done = 0
+        for page in _pages(self.source.dead_letters(), self._page):
+            wanted.update(one.post.id for one in page)
+            changed = [one for one in page if there.get(one.post.id) != letter_line(one)]
+            if changed:
+                self.target.restore_dead_letters(changed)
+            done += len(changed)
+        gone = sorted(there.keys() - wanted)
+        if gone:
+            done += self.target.remove_dead_letters(
+                sorted(set(gone) - refused_of(self.source, self.target, gone))
+            )
+        return done
+
     def _keep_place(self, **changed: Any) -> None:
         """Keep a place that moved on; one that did not costs no write."""
         if all(getattr(self.place, name) == value for name, value in changed.items()):
@@ -183,6 +205,25 @@ def failures_of(archive: Archive) -> list[Failure]:
     )
 
 
+def refused_of(source: Archive, target: Archive, letters: Sequence[str]) -> set[str]:
+    """Those of the target's dead letters that are all it has of a post of the source."""
+    return source.get_posts(letters, ALL).keys() - target.get_posts(letters, ALL).keys()
+
+
+def alone(archive: Archive) -> int:
+    """Dead letters of posts that are not stored in any form: with the posts, all that is kept."""
+    number = 0
+    for page in _pages(archive.dead_letters(), PAGE):
+        ids = [one.post.id for one in page]
+        number += len(ids) - len(archive.get_posts(ids, ALL))
+    return number
+
+
+def _pages(items: Iterator[T], size: int) -> Iterator[list[T]]:
+    while page := list(islice(items, size)):
+        yield page
+
+
 def place_now(archive: Archive, url: str) -> Place:
     """The place of a copy of `archive` that lacks nothing, for who will follow it from now on."""
     archive.track_changes(True)
@@ -201,6 +242,9 @@ def _refuse_filled(target: Archive) -> None:
         for kind, number in target.counts().items()
         if number and kind not in _OWN_KINDS
     }
+    letters = sum(1 for _ in target.dead_letters())
+    if letters:
+        filled["put"] = letters
     if filled:
         shown = "，".join(f"{kind} {number}" for kind, number in filled.items())
         raise ArchiveError(f"目标不是空的：{shown}", "换一个空的目标；档案只搬进空的地方")

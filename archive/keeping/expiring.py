@@ -35,6 +35,8 @@ class Expired:
 
     before: datetime
     removed: int = 0
+    letters: int = 0
+    """Posts that a server refused, and refused before `before`."""
     kept: Counter[str] = field(default_factory=Counter)
     """Number of old posts that stay, by reason: notice, incident, case, deleted."""
 
@@ -44,10 +46,11 @@ def expire(
 ) -> Expired:
     """Remove posts created before `before` with their words, vectors and failures.
 
-    Kept are official notices, posts of incidents that are not closed, posts of cases that are not
-    closed (with what they answer), and tombstones, which hold no words and keep a deletion from
-    coming back with an old file. State records are kept. Raises `ArchiveError` while the archive is
-    being moved: the copy would not learn of removals.
+    Posts that a server refused go too, by the time when it did. Kept are official notices, posts
+    of incidents that are not closed, posts of cases that are not closed (with what they answer),
+    and tombstones, which hold no words and keep a deletion from coming back with an old file. State
+    records are kept. Raises `ArchiveError` while the archive is being moved: the copy would not
+    learn of removals.
     """
     if noted(archive, MOVING) is not None:
         raise ArchiveError(
@@ -69,6 +72,9 @@ def expire(
         if number % AT_ONCE == 0:
             progress(number, None)
     done.removed += _remove(archive, doomed, dry_run)
+    # their own time may be what is wrong with them
+    letters = [one.post.id for one in archive.dead_letters() if one.at < before]
+    done.letters = len(letters) if dry_run else archive.remove_dead_letters(letters)
     return done
 
 

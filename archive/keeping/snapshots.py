@@ -10,15 +10,17 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 from archive.base import Archive
 from archive.elastic import ElasticArchive
 from archive.elastic.templates import generation, read_templates
 from archive.keeping.backup import Made, Manifest
-from archive.keeping.comparing import compare
+from archive.keeping.comparing import LETTER, compare
 from archive.keeping.copying import MOVING, Place, Progress, note, noted, place_now
 from archive.options import ArchiveOptions
+from huiyin.clock import system_clock
 from huiyin.errors import ArchiveError
 from huiyin.records import STATE_RECORDS
 
@@ -39,6 +41,7 @@ class SnapshotKeeper:
         self._es = self._archive._es
         self._repository = f"{self._es.prefix}-backups"
         self._before: Place | None = None
+        self._began = datetime.max.replace(tzinfo=UTC)
 
     def make(self, name: str, *, with_content: bool, progress: Progress) -> Made:
         if not self._folder:
@@ -48,6 +51,7 @@ class SnapshotKeeper:
             )
         self._register()
         self._before = place_now(self._archive, self._url) if with_content else None
+        self._began = system_clock()
         counts = self._archive.counts()
         path = f"/_snapshot/{self._repository}/{name.lower()}"
         body = {"indices": ",".join(sorted(self._indices())), "include_global_state": False}
@@ -135,7 +139,10 @@ class SnapshotKeeper:
         if self._before is None:
             return []
         rows = compare(self._archive, restored)
-        written = self._written_since(self._before)  # after it: writers go on meanwhile
+        written = {  # after it: writers go on meanwhile
+            **self._written_since(self._before),
+            LETTER: {one.post.id for one in self._archive.dead_letters() if one.at >= self._began},
+        }
         return [
             f"{row.kind} {name} 不同"
             for row in rows

@@ -21,6 +21,7 @@ from archive.keeping.copying import (
     MOVING,
     PLACE,
     Copier,
+    alone,
     note,
     noted,
     only_one,
@@ -159,8 +160,9 @@ def _require_same_counts(source: Archive, target: Archive) -> None:
 
 
 def _counts(archive: Archive) -> dict[str, int]:
-    """Counts by kind, without the records about the archive itself."""
+    """Counts by kind, without the records about the archive itself; posts with dead letters."""
     counts = {kind: number for kind, number in archive.counts().items() if number}
+    counts["posts"] = counts.get("posts", 0) + alone(archive)
     settings = archive.records(Setting, Scope.everything(), limit=10_000)
     counts["setting"] = sum(not is_apart(one.record) for one in settings)
     return counts

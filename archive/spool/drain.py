@@ -67,12 +67,23 @@ class Drainer:
         pause = FIRST_PAUSE_SECONDS
         while not self._stop.wait(pause):
             try:
-                if self.drain():
+                if self.drain() and self._ends():
                     return
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
             except ArchiveError as error:  # the spool's own file
                 log.error("spool not readable", error=str(error))
                 pause = LONGEST_PAUSE_SECONDS
+
+    def _ends(self) -> bool:
+        """Let go of the thread unless something came since it saw the end.
+
+        Whoever put that in found the thread alive and did not begin another one.
+        """
+        with self._guard:
+            if self._spool.waits():
+                return False
+            self._thread = None
+            return True
 
     def drain(self) -> bool:
         """Hand on all that waits; False when some stays (archive away, or another one drains).
@@ -106,7 +117,7 @@ class Drainer:
             do(self._archive, entries)
         except _LATER as error:
             return error
-        except (ArchiveError, ValueError) as error:
+        except ArchiveError as error:
             if len(entries) == 1:
                 return self._refused(entries[0], error)
             for one in entries:  # find the one that is refused
@@ -117,9 +128,9 @@ class Drainer:
         self._spool.remove(entries)
         return None
 
-    def _refused(self, entry: Entry, error: ArchiveError | ValueError) -> ArchiveError | None:
+    def _refused(self, entry: Entry, error: ArchiveError) -> ArchiveError | None:
         """An entry that the archive does not take, or that cannot be read."""
         if self._spool.failed(entry, str(error), most=ATTEMPTS):
             log.error("entry set aside", act=entry.act, posts=entry.posts, reason=str(error))
             return None
-        return error if isinstance(error, ArchiveError) else ArchiveError(f"暂存读不出：{error}")
+        return error

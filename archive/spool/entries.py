@@ -78,13 +78,15 @@ def marks_entry(marks: Mapping[str, str]) -> Entry:
 def do(archive: Archive, entries: Sequence[Entry]) -> None:
     """Do the writes of entries of one act, in order.
 
-    Raises what the archive raises; `ArchiveError` or `ValueError` when an entry cannot be read.
+    Raises what the archive raises; `ArchiveError` when an entry cannot be read.
     """
     try:
-        bodies = [zlib.decompress(one.body) for one in entries]
-    except zlib.error as error:
-        raise ArchiveError(f"暂存的一条读不出：{error}", "请把此信息交给管理员") from error
-    _DO[entries[0].act](archive, bodies)
+        _DO[entries[0].act](archive, [zlib.decompress(one.body) for one in entries])
+    except (zlib.error, ValueError, KeyError, TypeError, EOFError) as error:
+        # another version's, or damaged: it must not end the thread that hands on the others
+        raise ArchiveError(
+            f"暂存的一条读不出：{type(error).__name__} {error}", "请把此信息交给管理员"
+        ) from error
 
 
 def _put(archive: Archive, bodies: list[bytes]) -> None:

@@ -9,19 +9,19 @@ from archive.sqlite.arrays import Turn
 from archive.sqlite.columns import Columns
 from archive.sqlite.connection import Database
 from archive.sqlite.keeping import Keep
+from archive.sqlite.letters import DeadLetters
 from archive.sqlite.liking import Liking
 from archive.sqlite.reading import PostReading
 from archive.sqlite.relevance import Orders
 from archive.sqlite.rewording import reword
 from archive.sqlite.searching import Searching
-from archive.sqlite.stages import Stages
+from archive.sqlite.stages import PUT, Stages
 from archive.sqlite.states import StateKeeping
 from archive.sqlite.upkeep import Upkeep, look_over
-from archive.sqlite.writing import PostWriting
 from huiyin.clock import monotonic
 
 
-class SqliteArchive(PostWriting, PostReading, Searching, Liking, Stages, StateKeeping, Keep):
+class SqliteArchive(DeadLetters, PostReading, Searching, Liking, Stages, StateKeeping, Keep):
     """Everything in one file. Safe for threads (a connection each) and for processes."""
 
     def __init__(self, file: Path) -> None:
@@ -34,6 +34,9 @@ class SqliteArchive(PostWriting, PostReading, Searching, Liking, Stages, StateKe
         self._turn = Turn()
         self._columns = Columns(self._db, self._turn)
         self._signs = {}
+
+    def clear_failures(self, stage: str) -> int:
+        return self.put_again() if stage == PUT else super().clear_failures(stage)
 
     def counts(self) -> Mapping[str, int]:
         rows = self._db.read(

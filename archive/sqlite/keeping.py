@@ -156,6 +156,9 @@ class Keep:
                     _remove(connection, n, load(connection, n))
                     connection.execute("DELETE FROM failures WHERE post_id = ?", (post_id,))
                     removed += 1
+                connection.executemany(
+                    "DELETE FROM dead_letters WHERE id = ?", [(one,) for one in part]
+                )
         if removed:
             self._upkeep.purge_soon()
         return removed

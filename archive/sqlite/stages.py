@@ -17,6 +17,8 @@ ATTEMPTS = 3
 """After so many failed attempts a post leaves the queue."""
 ANALYSIS = "analysis"
 INCIDENTS = "incidents"
+PUT = "put"
+"""The stage of dead letters."""
 
 _NEVER = "p.model IS NULL AND p.deleted_at IS NULL"
 # three terms, so that each is answered by an index and an empty lane costs nothing
@@ -69,7 +71,8 @@ class Stages:
                 (SELECT count(*) FROM posts p WHERE {_NEVER} AND {_not_failed(ANALYSIS)}),
                 (SELECT count(*) FROM posts p WHERE {_AGAIN} AND {_not_failed(ANALYSIS)}),
                 (SELECT count(*) FROM posts p WHERE {_UNGROUPED} AND {_not_failed(INCIDENTS)}),
-                (SELECT count(*) FROM failures WHERE attempts >= {ATTEMPTS})""",
+                (SELECT count(*) FROM failures WHERE attempts >= {ATTEMPTS})
+                + (SELECT count(*) FROM dead_letters)""",
             {"model": model},
         )
         return dict(zip(("analysis", "reanalysis", "incidents", "failed"), row, strict=True))
@@ -86,13 +89,14 @@ class Stages:
 
     def failures(self, *, limit: int = 100) -> list[Failure]:
         rows = self._db.read(
-            "SELECT stage, post_id, attempts, reason, at FROM failures"
+            f"SELECT stage, post_id, attempts, reason, at, attempts >= {ATTEMPTS} FROM failures"
+            f" UNION ALL SELECT '{PUT}', id, 1, reason, at, 1 FROM dead_letters"
             " ORDER BY at DESC, stage, post_id LIMIT ?",
             (limit,),
         )
         return [
-            Failure(stage, post_id, attempts, reason, moment(at), attempts >= ATTEMPTS)
-            for stage, post_id, attempts, reason, at in rows
+            Failure(stage, post_id, attempts, reason, moment(at), bool(final))
+            for stage, post_id, attempts, reason, at, final in rows
         ]
 
     def clear_failures(self, stage: str) -> int:

@@ -6,19 +6,18 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable
 from typing import Any, TypeVar
 
 from archive.base import Stored
+from archive.changing import Changing
 from archive.sqlite.connection import Database
-from huiyin.errors import Conflict, NotFound
+from huiyin.errors import Conflict
 from huiyin.records import Scope, StateRecord
 
 R = TypeVar("R", bound=StateRecord)
-CHANGE_ATTEMPTS = 20
 
 
-class StateKeeping:
+class StateKeeping(Changing):
     """`create`, `replace`, `change`, `get`, `records`."""
 
     _db: Database
@@ -48,23 +47,6 @@ class StateKeeping:
             if not done:
                 raise Conflict(f"记录 {record.id} 在读取之后被别人改过", "请刷新后再操作")
         return Stored(record, done[0][0])
-
-    def change(
-        self, kind: type[R], record_id: str, scope: Scope, edit: Callable[[R], R]
-    ) -> Stored[R]:
-        for attempt in range(1, CHANGE_ATTEMPTS + 1):
-            stored = self.get(kind, record_id, scope)
-            if stored is None:
-                raise NotFound(f"没有找到记录 {record_id}", "它可能不存在，或不在您的权限范围内")
-            record = edit(stored.record)
-            if record == stored.record:
-                return stored
-            try:
-                return self.replace(stored, record)
-            except Conflict:
-                if attempt == CHANGE_ATTEMPTS:
-                    raise
-        raise AssertionError("unreachable")
 
     def get(self, kind: type[R], record_id: str, scope: Scope) -> Stored[R] | None:
         where, parameters = scope_of_records(scope)

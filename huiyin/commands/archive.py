@@ -191,6 +191,7 @@ def _row_json(row: Row) -> dict[str, Any]:
     return {
         "kind": row.kind, "source": row.counts[0], "target": row.counts[1], "equal": row.equal,
         "checksums": [row.checksum(0), row.checksum(1)], "different": sorted(row.different)[:1000],
+        "refused": sorted(row.refused)[:1000],
     }  # fmt: skip
 
 
@@ -200,12 +201,19 @@ def _show_rows(rows: list[Row]) -> None:
         if any(row.counts):
             table.add_row(
                 row.kind, *map(str, row.counts), row.checksum(0), row.checksum(1),
-                "[green]一致[/]" if row.equal else f"[red]{len(row.different)} 条不同[/]",
+                "[green]一致[/]" if row.equal
+                else f"[red]{len(row.different - row.refused)} 条不同[/]",
             )  # fmt: skip
     out.print(table)
     for row in rows:
-        for name in sorted(row.different)[:SHOWN_DIFFERENCES]:
+        for name in sorted(row.different - row.refused)[:SHOWN_DIFFERENCES]:
             out.print(f"[red]不同：{row.kind} {escape(name)}[/]")
+        if row.refused:
+            out.print(
+                f"[yellow]{len(row.refused)} 条目标存不进，已整条另存，没有丢："
+                f"{escape('、'.join(sorted(row.refused)[:SHOWN_DIFFERENCES]))}；"
+                "切换后看 huiyin doctor[/]"
+            )
 
 
 @archive.command("switch")
@@ -359,11 +367,15 @@ def expire_(
         done = expire(app.engine, moment, dry_run=dry_run, progress=progress)
     if json:
         print_json({"before": moment.isoformat(), "dry_run": dry_run, "removed": done.removed,
-                    "kept": dict(done.kept)})  # fmt: skip
+                    "dead_letters": done.letters, "kept": dict(done.kept)})  # fmt: skip
         return
     out.print(("只是数一数，没有删。" if dry_run else "") + _shown_expired(done))
 
 
 def _shown_expired(done: Expired) -> str:
     kept = "，".join(f"{KEPT[why]} {number}" for why, number in done.kept.items())
-    return f"{shown_time(done.before)} 以前的帖文清理 {done.removed} 条；留下：{kept or '没有'}"
+    letters = f"，存不进的 {done.letters} 条" if done.letters else ""
+    return (
+        f"{shown_time(done.before)} 以前的帖文清理 {done.removed} 条{letters}；"
+        f"留下：{kept or '没有'}"
+    )

@@ -6,7 +6,7 @@ import fnmatch
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,6 @@ from archive.elastic.templates import KINDS, read_templates
 from archive.elastic.writing import _Put
 from archive.merging import first_counted
 from archive.options import read_servers
-from archive.placing import fixed_time, place_of
 from archive.setup import apply_changes, pending_changes
 from huiyin.errors import (
     ArchiveAway,
@@ -35,10 +34,10 @@ from huiyin.errors import (
     SchemaError,
 )
 from huiyin.records import Author, AuthorKind, Lease, Media, Post
+from tests.archive.indices import indices, seen
 from tests.contracts.builders import ALL, MODEL, analysis, at, counts, post, stored
 from tests.elasticsearch import ask
 
-TURN = datetime(2026, 1, 1, tzinfo=UTC)
 IMMENSE = "长" * 20_000
 """A value of more bytes than the server takes in one field."""
 
@@ -53,17 +52,6 @@ def archive(url: str) -> Iterator[ElasticArchive]:
     made = ElasticArchive(url)
     yield made
     made.close()
-
-
-def seen(archive: ElasticArchive) -> list[Post]:
-    """All posts, once searches see them."""
-    archive._es.refresh(archive._es.posts)
-    return list(archive.iter_posts(ALL))
-
-
-def indices(archive: ElasticArchive) -> list[str]:
-    prefix = f"{archive._es.posts}-"
-    return sorted(alias.removeprefix(prefix) for alias in archive._editor.aliases())
 
 
 # ---------------------------------------------------------------- documents
@@ -112,76 +100,6 @@ def test_models_of_two_sizes_lie_in_one_index(archive: ElasticArchive) -> None:
     assert [hit.post.id for hit in archive.similar(long.vector, "long", ALL)] == ["weibo:2"]
     [only] = archive.similar(analysis("文").vector, MODEL, ALL)
     assert only.post.id == "weibo:1"
-
-
-# ---------------------------------------------------------------- places
-
-
-def mid(when: datetime, n: int = 0) -> str:
-    """An id as the platform makes it at a time."""
-    return f"weibo:{(int(when.timestamp()) - 515_483_463) << 22 | n}"
-
-
-def test_an_id_that_encodes_its_time_decides() -> None:
-    assert fixed_time(mid(TURN)) == TURN
-    for other in ("weibo:123", "weibo:x", "other:" + mid(TURN)[6:], "weibo:", "weibo:²", "x"):
-        assert fixed_time(other) is None
-    late = post(1, id=mid(TURN - timedelta(seconds=1)), created_at=TURN + timedelta(seconds=1))
-    assert place_of(late) == "2025-12"
-
-
-def test_one_index_a_year_and_all_found_by_id(archive: ElasticArchive) -> None:
-    posts = [
-        post(1, id=mid(TURN - timedelta(days=1))), post(2, created_at=TURN - timedelta(days=400)),
-        post(3, created_at=TURN), post(4, id=mid(TURN), created_at=TURN),
-    ]  # fmt: skip
-    assert archive.put_posts(posts) == PutReport(new=4)
-    assert indices(archive) == ["2024", "2025", "2026"]
-    assert set(archive.get_posts([one.id for one in posts], ALL)) == {one.id for one in posts}
-    assert archive.delete_posts([one.id for one in posts], at(9)) == 4
-    assert archive.put_posts(posts) == PutReport(unchanged=4)
-    assert len(seen(archive)) == 4
-
-
-def test_from_years_to_months_nothing_is_doubled(url: str, archive: ElasticArchive) -> None:
-    first = [post(1, id=mid(TURN)), post(2, created_at=TURN)]
-    archive.put_posts(first)
-    monthly = ElasticArchive(url, ArchiveOptions(posts_index="month"))
-    later = [post(3, id=mid(TURN, 1)), post(4, created_at=TURN)]
-    assert monthly.put_posts([*first, *later]) == PutReport(new=2, unchanged=2)
-    assert indices(archive) == ["2026", "2026-01"]
-    assert archive.put_posts([*first, *later]) == PutReport(unchanged=4)
-    assert len(seen(archive)) == 4
-    monthly.close()
-
-
-@pytest.mark.parametrize("second_is_older", [True, False])
-@pytest.mark.parametrize("killed", [True, False])
-def test_an_id_made_twice_at_the_same_moment_is_settled(
-    archive: ElasticArchive, monkeypatch: pytest.MonkeyPatch, second_is_older: bool, killed: bool
-) -> None:
-    """The second importer looked before the first one wrote, so it knows nothing of the id."""
-    sides = [TURN - timedelta(seconds=1), TURN + timedelta(seconds=1)]
-    if second_is_older:
-        sides.reverse()
-    archive.put_posts([post(1, "一", created_at=sides[0], metrics=counts(9, likes=9))])
-
-    def blind(put: _Put, posts: list[Any]) -> Iterator[Any]:
-        return map(put._create, posts)
-
-    second = post(1, "二", created_at=sides[1], offices=("b",), read_at=at(5))
-    with monkeypatch.context() as patched:
-        patched.setattr(_Put, "_where_unknown", blind)
-        if killed:  # before it could look
-            patched.setattr(_Put, "_settle_doubles", lambda _: None)
-        archive.put_posts([second])
-    if killed:
-        assert len(seen(archive)) == 2
-        archive.put_posts([second])
-    [only] = seen(archive)
-    assert only.created_at == min(sides)
-    assert (only.text, only.metrics, len(only.offices)) == ("二", counts(9, likes=9), 2)
-    assert archive.get_posts(["weibo:1"], ALL) == {"weibo:1": only}
 
 
 # ---------------------------------------------------------------- what is refused

@@ -21,6 +21,7 @@ from archive import Archive, PutReport
 from archive.base import Waiting
 from archive.dump import dump
 from archive.spool import waiting_in
+from archive.spool.entries import put_entries
 from archive.spool.store import Entry, Spool
 from huiyin import check
 from huiyin.app import App
@@ -170,16 +171,42 @@ def test_an_entry_that_is_refused_blocks_nobody_and_stays(
     engine.away.touch()
     archive.put_posts([post(1)])
     spool = wrapper(archive).spool
-    spool.add([Entry("put", 1, b"torn"), Entry("marks", 1, zlib.compress(b"no JSON"))], at(0))
+    strange = [("delete", b"{}"), ("marks", b"no JSON"), ("analyses", b"[[1]]"), ("other", b"")]
+    broken = [Entry(act, 1, zlib.compress(body)) for act, body in strange]
+    spool.add([Entry("put", 1, b"torn"), *broken], at(0))
     archive.put_posts([post(2)])
     engine.away.unlink()
     until(lambda: not spool.waits())
     assert sorted(one.id for one in archive.iter_posts(ALL)) == ["weibo:1", "weibo:2"]
     waiting = told(archive)
-    assert (waiting.posts, waiting.others, waiting.aside) == (1, 1, 2)
-    assert "读不出" in waiting.reason or "JSON" in waiting.reason
-    assert spool.take_back() == 2
+    assert (waiting.posts, waiting.others, waiting.aside) == (1, 4, 5)
+    assert "读不出" in waiting.reason
+    assert spool.take_back() == 5
     assert spool.waits()
+
+
+def test_what_comes_as_the_last_is_handed_on_does_not_stay(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread has seen the end and not ended yet, so whoever puts more in begins no other."""
+    archive, engine = opened
+    drainer, spool = wrapper(archive).drainer, wrapper(archive).spool
+    drain, late = drainer.drain, [post(2)]
+
+    def draining() -> bool:
+        ended = drain()
+        if ended and late:
+            spool.add(put_entries([late.pop()]), at(0))
+            drainer.wake()
+        return ended
+
+    monkeypatch.setattr(drainer, "drain", draining)
+    engine.away.touch()
+    archive.put_posts([post(1)])
+    engine.away.unlink()
+    until(lambda: not late and drained(archive))
+    assert stored(archive, "weibo:2") == post(2)
+    until(lambda: not [one for one in threading.enumerate() if one.name == "spool-drain"])
 
 
 def numbers(lines: Iterable[str], *, most: int | None = None) -> set[int]:
