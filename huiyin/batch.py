@@ -21,9 +21,12 @@ Progress = Callable[[int, int | None], None]
 
 
 def analyse_and_group(
-    settings: Settings, source: Path, target: Path, *, groups: bool, progress: Progress
-) -> dict[str, Any]:
+    settings: Settings, source: Path, target: Path, *, groups: bool, explained: bool,
+    progress: Progress,
+) -> dict[str, Any]:  # fmt: skip
     """Analyse a JSONL file; with `groups` also write `<target>.groups.jsonl` beside it.
+
+    With `explained` each line says which words spoke for each decision.
 
     Returns `{read, written, skipped, bad, groups, groups_file}`. Raises `InputError` for a file
     that cannot be read.
@@ -44,7 +47,7 @@ def analyse_and_group(
 
     report = analyse_file(
         source, target, load_model(settings), region=settings.office.region or None,
-        progress=progress, each=each,
+        explained=explained, progress=progress, each=each,
     )  # fmt: skip
     groups_file = target.with_name(target.name.removesuffix(".jsonl") + ".groups.jsonl")
     return {

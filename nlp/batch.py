@@ -9,12 +9,13 @@ import json
 import lzma
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 from huiyin.errors import FileFormatError, InputError
 from huiyin.records import Analysis
+from nlp import languages
 from nlp.base import Text, Understanding
 
 Progress = Callable[[int, int | None], None]
@@ -22,6 +23,8 @@ Each = Callable[[Mapping[str, Any], Analysis], None]
 
 CHUNK = 512
 """Rows analysed at a time: enough to sort by length, little enough to hold."""
+_EXPLAINED = 32
+"""Rows explained at a time: each is read again some forty times."""
 LONGEST_LINE = 64 * 1024 * 1024
 """Bytes; a longer line is reported and skipped without being held in memory."""
 MOST_BAD = 1000
@@ -66,11 +69,13 @@ def analyse_file(
     understanding: Understanding,
     *,
     region: str | None = None,
+    explained: bool = False,
     progress: Progress | None = None,
     each: Each | None = None,
 ) -> BatchReport:
     """Analyse JSONL rows `{id, text, title?, ...}` (.gz and .xz too) into JSONL at `target`.
 
+    `explained`: each line also says which words spoke for each decision (`nlp.explain`).
     `progress(rows done, None)` is called after each chunk; `each(row, analysis)` for each row
     written. Raises InputError when the source cannot be opened or the target not be written, and
     FileFormatError when the source is broken as a whole; `target` is then as it was before.
@@ -81,11 +86,14 @@ def analyse_file(
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         with _open_write(target, part) as out:
-            for chunk in _chunks(read_rows(source, report)):
+            most = _EXPLAINED if explained else CHUNK
+            for chunk in _chunks(read_rows(source, report), most):
                 texts = [Text(row["text"], row.get("title"), region) for row in chunk]
-                for row, analysis in zip(chunk, understanding.analyse(texts), strict=True):
-                    out.write(json.dumps(output_line(row["id"], analysis), ensure_ascii=False))
-                    out.write("\n")
+                reasons = _explained(understanding, texts) if explained else [{}] * len(chunk)
+                found = understanding.analyse(texts)
+                for row, analysis, reason in zip(chunk, found, reasons, strict=True):
+                    line = output_line(row["id"], analysis) | reason
+                    out.write(json.dumps(line, ensure_ascii=False) + "\n")
                     report.written += 1
                     if each is not None:
                         each(row, analysis)
@@ -105,7 +113,11 @@ def analyse_file(
 
 
 def output_line(identity: str, analysis: Analysis) -> dict[str, Any]:
-    """One line of the output: the analysis without what only the archive needs."""
+    """One line of the output: the analysis without what only the archive needs.
+
+    `language` stands there only when the text is not in plain simplified Chinese.
+    """
+    usual = analysis.language in (languages.SIMPLIFIED, None)
     return {
         "id": identity,
         "sentiment": analysis.sentiment.model_dump(),
@@ -121,7 +133,18 @@ def output_line(identity: str, analysis: Analysis) -> dict[str, Any]:
             "reasons": list(analysis.urgency.reasons),
         },
         "places": [place.model_dump() for place in analysis.places],
+        **({} if usual else {"language": analysis.language}),
     }
+
+
+def _explained(understanding: Understanding, texts: list[Text]) -> list[dict[str, Any]]:
+    """`{"explain": {task: [{word, start, end, weight}, ...]}}` for each text."""
+    from nlp.explain import explain  # jieba: only when asked for
+
+    return [
+        {"explain": {task: [asdict(word) for word in found] for task, found in one.items()}}
+        for one in explain(understanding, texts)
+    ]
 
 
 def read_rows(source: Path, report: BatchReport) -> Iterator[dict[str, Any]]:
@@ -227,14 +250,14 @@ def _skip_rest(file: IO[bytes]) -> None:
         pass
 
 
-def _chunks(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    """Up to 512 rows, fewer when they are long: at most about 4 M characters at a time."""
+def _chunks(rows: Iterator[dict[str, Any]], most: int) -> Iterator[list[dict[str, Any]]]:
+    """Up to `most` rows, fewer when they are long: at most about 4 M characters at a time."""
     chunk: list[dict[str, Any]] = []
     size = 0
     for row in rows:
         chunk.append(row)
         size += len(row["text"])
-        if len(chunk) == CHUNK or size > 4_000_000:
+        if len(chunk) == most or size > 4_000_000:
             yield chunk
             chunk, size = [], 0
     if chunk:

@@ -17,7 +17,9 @@ SIMPLIFIED, TRADITIONAL = "zh-Hans", "zh-Hant"
 READ = frozenset({SIMPLIFIED, TRADITIONAL, None})
 """What our own model reads; None is a text without letters that tell: numbers, emoji, "ok"."""
 
-_NOISE = re.compile(r"https?://\S+|\bt\.cn/\w+|@[\w·-]{1,30}|\[[^\[\]\s]{1,8}\]|【[^】]{1,4}】")
+_NOISE = re.compile(
+    r"https?://\S+|\bt\.cn/\w+|@[\w·-]{1,30}(?=[\s:：,，。!！?？]|$)|\[[^\[\]\s]{1,8}\]|【[^】]{1,4}】"
+)
 _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _WORD = re.compile(r"[A-Za-z\u00c0-\u024f\u1e00-\u1eff]{2,}")
 _OTHER = re.compile(r"[^\W\d_A-Za-z\u00c0-\u024f\u1e00-\u1eff\u3400-\u9fff\uf900-\ufaff]")

@@ -97,6 +97,10 @@ def analyse(
     groups: Annotated[
         bool, typer.Option(help="同时写 <结果>.groups.jsonl：说同一件事的帖文分组。")
     ] = True,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="每个判断附上起作用的词，慢约 40 倍。"),
+    ] = False,
     json: Json = False,
 ) -> None:
     """批量理解：情感、情绪、意图、类别、紧急程度、地点，各带概率；并把说同一件事的帖文归组。"""
@@ -104,7 +108,9 @@ def analyse(
 
     settings = load_settings()
     with progress_bar("分析") as progress:
-        report = analyse_and_group(settings, file, output, groups=groups, progress=progress)
+        report = analyse_and_group(
+            settings, file, output, groups=groups, explained=explain, progress=progress
+        )
     if json:
         print_json(report)
         return
