@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from crawler import AccountBook, Identity
     from nlp import AnalysisStage
     from nlp.base import Understanding
+    from nlp.categories import Corrections, Versions
     from nlp.incidents import Detector
     from responder import CaseOpener, Desk
 
@@ -121,6 +122,20 @@ class App:
 
         return CaseOpener(self.archive, self.clock)
 
+    @cached_property
+    def corrections(self) -> Corrections:
+        """Reviewers' corrections of categories."""
+        from nlp.categories import Corrections
+
+        return Corrections(self.archive, self.clock)
+
+    @property
+    def category_versions(self) -> Versions:
+        """The office's own categories as they lie on disk."""
+        from nlp.categories import Versions
+
+        return Versions(self.settings.path(self.settings.nlp.categories))
+
     @property
     def engine(self) -> Archive:
         """The archive itself, without the spool: for the operator's commands."""
@@ -203,6 +218,7 @@ def load_model(settings: Settings) -> Understanding:
     return load_understanding(
         settings.path(Path(folder)) if folder else None, threads=settings.nlp.threads,
         others=settings.nlp.models, home=settings.home,
+        categories=settings.path(settings.nlp.categories),
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from huiyin import __version__
-from huiyin.commands import archive, data, models, operate, people
+from huiyin.commands import archive, categories, data, models, operate, people
 from huiyin.commands.common import err
 from huiyin.errors import HuiyinError, InputError, SettingsError
 
@@ -36,7 +36,9 @@ app.command()(data.search)
 app.command()(data.export)
 app.command()(data.draft)
 app.command()(models.evaluate)
+models.train.command("categories")(categories.train_categories)
 app.add_typer(models.train, name="train")
+app.add_typer(categories.categories, name="categories")
 app.add_typer(people.user, name="user")
 app.add_typer(people.oncall, name="oncall")
 app.add_typer(people.account, name="account")

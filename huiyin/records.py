@@ -26,6 +26,8 @@ def _to_utc(value: datetime) -> datetime:
 
 UtcDatetime = Annotated[AwareDatetime, AfterValidator(_to_utc)]
 EVERYTHING = "*"
+PERSON = "person"
+"""`Category.by` where a reviewer set the category."""
 
 
 class Record(BaseModel):
@@ -120,7 +122,14 @@ class Labelled(Record):
 
 class Category(Record):
     path: tuple[str, ...]
+    """Main class first; empty = it belongs to none."""
     probabilities: Mapping[str, float]
+    """Of the main classes (they add up to 1), and of each deeper level of the path, by the path
+
+    so far: `城建/道路`.
+    """
+    by: str = ""
+    """Version of the categories that decided, or `PERSON`."""
 
 
 class Urgency(Record):
@@ -415,6 +424,26 @@ class Case(StateRecord):
         return self.post
 
 
+class Correction(StateRecord):
+    """What a reviewer said a post's category is: an example for the next fitting.
+
+    Keeps no words: they are read from the post, so that a deletion reaches the example too.
+    """
+
+    kind: ClassVar[str] = "correction"
+    post: str
+    category: tuple[str, ...]
+    was: tuple[str, ...] = ()
+    """What the machine had said."""
+    was_by: str = ""
+    """Which version had said it."""
+    acts: tuple[Act, ...] = ()
+
+    @property
+    def ref(self) -> str:
+        return self.post
+
+
 class DraftSentence(Record):
     text: str
     sources: tuple[str, ...] = ()
@@ -603,4 +632,5 @@ class Setting(StateRecord):
 
 STATE_RECORDS: tuple[type[StateRecord], ...] = (
     Incident, Alert, Case, Draft, Account, Person, Shift, Source, Lease, Batch, Setting,
+    Correction,
 )  # fmt: skip

@@ -146,6 +146,8 @@ class NlpSettings(Section):
     """Folder of the model; empty = the shipped one."""
     models: ModelChoices = ModelChoices()
     """Models of others for single tasks."""
+    categories: Path = Path("var/categories")
+    """Folder of the office's own categories as fitted by `huiyin train categories`."""
     threads: int = Field(default=0, ge=0, le=256)
     """Processor threads for the model; 0 = all cores."""
     batch: int = Field(default=64, ge=1, le=4096)

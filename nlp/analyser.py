@@ -14,6 +14,8 @@ from huiyin.settings import ModelChoices
 from nlp import foreign, languages, places
 from nlp.answering import needs_answer
 from nlp.base import Shares, Text
+from nlp.categories.classifier import vector_space
+from nlp.categories.deciding import Categories
 from nlp.foreign import Foreign
 from nlp.model import Model
 from nlp.text import clean, join
@@ -39,10 +41,18 @@ class _Understood:
 class Analyser:
     """Implements `nlp.base.Understanding` with a loaded model."""
 
-    def __init__(self, model: Model, others: Foreign | None = None) -> None:
-        """`others`: models that answer single tasks instead of `model`."""
+    def __init__(
+        self, model: Model, others: Foreign | None = None, categories: Path | None = None
+    ) -> None:
+        """`others`: models that answer single tasks instead of `model`.
+
+        `categories`: folder of the office's own categories; None = the default tree.
+        """
         self._model = model
         self._others = others or Foreign()
+        embedder = self._others.embedder
+        space = vector_space(model.id) if embedder is None else embedder.id
+        self.categories = Categories(space, self.embed, categories)
 
     @property
     def model(self) -> str:
@@ -51,7 +61,11 @@ class Analyser:
     def analyse(self, texts: Sequence[Text]) -> list[Analysis]:
         """One `Analysis` a text, in order. Raises nothing for any text, however odd."""
         understood = self._understand([join(item.title, item.text) for item in texts])
-        return [self._analysis(item, one) for item, one in zip(texts, understood, strict=True)]
+        categories = self._categories(understood)
+        return [
+            self._analysis(item, one, category)
+            for item, one, category in zip(texts, understood, categories, strict=True)
+        ]
 
     def embed(self, texts: Sequence[str]) -> list[bytes]:
         folded = [languages.fold(text, languages.identify(text)) for text in texts]
@@ -87,16 +101,30 @@ class Analyser:
             found.append(_Understood(text, texts[row], language, shares, vector, withheld))
         return found
 
-    def _analysis(self, item: Text, one: _Understood) -> Analysis:
-        category = one.shares["category"]
-        path = () if "category" in one.withheld else (top(category),)
+    def _categories(self, understood: Sequence[_Understood]) -> list[Category]:
+        """By head and vector; a text that has no vector, or was not read, belongs to none."""
+        known = [one for one in understood if one.vector and "category" not in one.withheld]
+        decided = iter(
+            self.categories.decide(
+                [one.shares["category"] for one in known], [one.vector for one in known]
+            )
+        )
+        read, name = set(map(id, known)), self.categories.name
+        return [
+            next(decided)
+            if id(one) in read
+            else Category(path=(), probabilities=dict(one.shares["category"]), by=name)
+            for one in understood
+        ]
+
+    def _analysis(self, item: Text, one: _Understood, category: Category) -> Analysis:
         return Analysis(
             model=self.model,
             text_sha=text_sha(item.title, item.text),
             sentiment=_labelled("sentiment", one),
             emotion=_labelled("emotion", one),
             intent=_labelled("intent", one),
-            category=Category(path=path, probabilities=dict(category)),
+            category=category,
             needs_answer=one.shares["needs_answer"]["yes"],
             urgency=urgency(one.text),
             places=tuple(_as_written(place, one) for place in places.find(one.text, item.region)),
@@ -116,15 +144,17 @@ def load(
     threads: int = 0,
     others: ModelChoices | None = None,
     home: Path | None = None,
+    categories: Path | None = None,
 ) -> Analyser:
     """Load a model folder (None: the shipped one); threads 0 = all cores.
 
     `others`: what the settings name for single tasks; relative folders start from `home`.
+    `categories`: folder of the office's own categories (None: the default tree).
     Raises ModelError when a folder is missing, broken or of the wrong kind.
     """
     model = Model(folder, threads=threads)
     chosen = foreign.load(others or ModelChoices(), model.labels, home or Path())
-    return Analyser(model, chosen)
+    return Analyser(model, chosen, categories)
 
 
 def _labelled(task: str, one: _Understood) -> Labelled:

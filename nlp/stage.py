@@ -15,6 +15,7 @@ from huiyin.clock import Clock, system_clock
 from huiyin.errors import HuiyinError
 from huiyin.records import Account, Analysis, Post, Scope
 from nlp.base import Text, Understanding
+from nlp.categories.corrections import Corrections
 from nlp.leases import Slices
 
 STAGE = "analysis"
@@ -49,6 +50,7 @@ class AnalysisStage:
         self._archive, self._understanding, self._clock = archive, understanding, clock
         self._region, self._batch, self._monotonic = region, batch, monotonic
         self._slices = Slices(archive, STAGE, of=slices, owner=owner, monotonic=monotonic)
+        self._corrections = Corrections(archive, clock)
         self._several = slices > 1
         self._turn_began = monotonic()
         self._regions: dict[str, str] = {}
@@ -67,7 +69,9 @@ class AnalysisStage:
             self._understanding.model, limit=self._batch, part=part
         )
         if posts:
-            self._archive.write_analyses(self._analyses(posts))
+            known = {post.id: post for post in posts}
+            pairs = [(known[post], found) for post, found in self._analyses(posts)]
+            self._archive.write_analyses(self._corrections.kept(pairs))
         if self._several and (not posts or self._monotonic() - self._turn_began > _TURN_SECONDS):
             self._slices.release()
             self._turn_began = self._monotonic()
