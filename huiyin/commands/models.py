@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from huiyin.commands.common import err, out, progress_bar
+from huiyin.commands.common import out, progress_bar
 from huiyin.errors import InputError
+from huiyin.settings import load_settings
 
 if TYPE_CHECKING:
     from nlp.training import TrainConfig
@@ -94,13 +95,24 @@ def train_heads(
 
 def evaluate(
     data: Data = None,
-    model: Annotated[Path | None, typer.Option(help="模型文件夹；默认随附的。")] = None,
+    model: Annotated[Path | None, typer.Option(help="模型文件夹；默认按设置，或随附的。")] = None,
     card: Annotated[Path | None, typer.Option(help="把模型卡写到这个文件。")] = None,
+    baselines: Annotated[
+        bool, typer.Option(help="与 TF-IDF + SVM 和 SnowNLP 比（第一次要现训几分钟）。")
+    ] = True,
 ) -> None:
-    """在开发集上量各任务的成绩，与 TF-IDF + SVM 比，逐类列出。"""
+    """在开发集和人工标注上量各任务的成绩：区间、逐类、校准误差，与基线比。"""
     from nlp.training.evaluate import evaluate as run
 
-    err.print("评测要几分钟（基线要现训）。")
+    settings = load_settings()
+    others = settings.nlp.models
+    if card is not None and others != type(others)():
+        raise InputError("模型卡只写随附的模型，设置里却有别的模型", "先去掉设置 nlp.models，再写")
+    if model is None and settings.nlp.model and card is None:
+        model = settings.path(Path(settings.nlp.model))
     with progress_bar("评测") as progress:
-        report = run(_data_folder(data), model=model, card=card, progress=progress)
+        report = run(
+            _data_folder(data), model=model, others=others, home=settings.home, card=card,
+            progress=progress, with_baseline=baselines,
+        )  # fmt: skip
     typer.echo(report.table())

@@ -1,56 +1,35 @@
-"""Measure a model on the development sets, beside TF-IDF + linear SVM on the same rows.
+"""Measure a model on the development sets and hand labels, beside two baselines on the same rows.
 
-The model is read through the same code as in use (cleaning, precision, temperatures); the urgency
-rules and the sentence vectors are measured too. No row measured here was trained on.
+Texts are read through the same code as in use (cleaning, precision, temperatures, rules, models of
+others); the urgency score and the sentence vectors are measured too.
 """
 
 import dataclasses
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 
+from huiyin.settings import ModelChoices
 from huiyin.vectors import unpack
+from nlp import foreign
+from nlp.analyser import Analyser
 from nlp.model import Model
 from nlp.text import clean
-from nlp.training import baseline, data, scores
-from nlp.training.config import TrainConfig
-from nlp.training.data import Example
+from nlp.training import baseline, data, hand, scores, tables
+from nlp.training.config import LABELS, TrainConfig
+from nlp.training.data import Data, Example
+from nlp.training.tables import ClassScore, Ranking, Score, SetScore
 from nlp.urgency import urgency
 
 Progress = Callable[[int, int | None], None]
-RESAMPLES = 1000
+P = ParamSpec("P")
+T = TypeVar("T")
 _FLOOD_NAME = re.compile(r"#[^#]*#|河南|郑州|新乡|暴雨|洪水|洪灾|水灾|求救|互助")
-
-
-@dataclasses.dataclass(frozen=True)
-class ClassScore:
-    """Precision, recall and F1 of one label over `rows` dev rows that carry it."""
-
-    label: str
-    rows: int
-    precision: float
-    recall: float
-    f1: float
-
-
-@dataclasses.dataclass(frozen=True)
-class SetScore:
-    """One development set: macro-F1 with its 95 % bootstrap interval, calibration error, classes.
-
-    `baseline` is None where too few hand labels exist to train one.
-    """
-
-    name: str
-    rows: int
-    macro_f1: float
-    low: float
-    high: float
-    baseline: float | None
-    calibration_error: float
-    classes: tuple[ClassScore, ...]
+_AT_ONCE = 512
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,81 +40,66 @@ class Report:
     sets: tuple[SetScore, ...]
     retrieval: tuple[int, float, float] | None
     """(messages, recall@1, recall@10): a title finds its own text by vectors alone."""
-    urgency_auc: tuple[int, float] | None
-    """(posts, AUC): calls for rescue against the other posts, names and hashtags removed."""
+    rankings: tuple[Ranking, ...]
+    """Of the urgency score."""
 
     def table(self) -> str:
-        """The report as Markdown, which reads well in a terminal too."""
-        lines = [f"模型 {self.model}", "", *summary(self.sets), ""]
+        """The report as Markdown."""
+        return "\n".join([f"模型 {self.model}", "", *self.lines()])
+
+    def lines(self) -> list[str]:
+        """The tables with their remarks."""
+        lines = [*tables.summary(self.sets), ""]
+        for one in self.sets:
+            if scores.task_of(one.name) == "intent":
+                mean = one.f1_of("投诉", "咨询")
+                if mean is not None:
+                    lines.append(f"{one.name}：投诉、咨询两类 F1 的平均 {mean:.3f}。  ")
+            if one.seen:
+                lines.append(f"{one.name}：其中 {one.seen} 条的文字在训练里带规则标签出现过。  ")
         if self.retrieval is not None:
             count, first, ten = self.retrieval
-            lines.append(f"标题找自己的正文（{count} 条）：recall@1 {first:.3f}，@10 {ten:.3f}")
-        if self.urgency_auc is not None:
-            count, auc = self.urgency_auc
-            lines.append(f"求救与其他帖文的紧急程度（{count} 条，去掉话题和灾名）：AUC {auc:.3f}")
-        return "\n".join([*lines, "", *per_class(self.sets)])
-
-
-def summary(sets: tuple[SetScore, ...]) -> list[str]:
-    """Markdown lines: a row a development set."""
-    lines = [
-        "| 开发集 | 条数 | macro-F1 | 95 % 区间 | TF-IDF + SVM | ECE |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
-    for one in sets:
-        base = "—" if one.baseline is None else f"{one.baseline:.3f}"
-        lines.append(
-            f"| {one.name} | {one.rows} | {one.macro_f1:.3f} | {one.low:.3f}–{one.high:.3f} "
-            f"| {base} | {one.calibration_error:.3f} |"
-        )
-    return lines
-
-
-def per_class(sets: tuple[SetScore, ...]) -> list[str]:
-    """Markdown lines: a row a class of each development set."""
-    lines = [
-        "| 开发集 | 类 | 条数 | 精确率 | 召回率 | F1 |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
-    for one in sets:
-        lines += [
-            f"| {one.name} | {c.label} | {c.rows} "
-            f"| {c.precision:.3f} | {c.recall:.3f} | {c.f1:.3f} |"
-            for c in one.classes
-        ]
-    return lines
+            lines.append(f"标题找自己的正文（{count} 条）：recall@1 {first:.3f}，@10 {ten:.3f}。  ")
+        if self.rankings:
+            lines += ["", *tables.rankings(self.rankings)]
+        return [*lines, "", *tables.per_class(self.sets)]
 
 
 def evaluate(
     folder: Path,
     *,
     model: Path | None = None,
+    others: ModelChoices | None = None,
+    home: Path | None = None,
     card: Path | None = None,
     progress: Progress | None = None,
     with_baseline: bool = True,
+    cache: Path | None = baseline.CACHE,
 ) -> Report:
     """Measure the model in `model` (None: the shipped one) on the data in `folder`.
 
-    Writes the model card to `card` if given. Raises ModelError for a broken model folder.
+    `others`: models that answer single tasks instead, as `nlp.analyser.load` takes them. What the
+    baselines answer is kept in `cache`. Writes the model card to `card` if given. Raises ModelError
+    for a broken model folder.
     """
     loaded = Model(model)
+    analyser = Analyser(
+        loaded, foreign.load(others or ModelChoices(), loaded.labels, home or Path())
+    )
     sets = data.load(TrainConfig(data=folder, out=folder, openings=0.0))
-    names = [name for name, rows in sets.dev.items() if rows]
-    tell = progress or (lambda done, total: None)
-    floors: dict[str, float] = {}
-    if with_baseline:
-        for number, task in enumerate(baseline.TASKS):
-            tell(number, len(baseline.TASKS) + len(names) + 2)
-            floors |= baseline.scores_of(task, sets)
-    total, done = len(baseline.TASKS) + len(names) + 2, len(baseline.TASKS)
-    found = []
-    for name in names:
-        tell(done, total)
-        found.append(score(name, sets.dev[name], loaded, floors.get(name)))
-        done += 1
-    tell(done, total)
-    report = Report(loaded.id, tuple(found), retrieval(folder, loaded), urgency_auc(folder))
-    tell(total, total)
+    found = {**sets.dev, **hand.mentions(folder)}
+    dev = {name: rows for name, items in found.items() if (rows := known_rows(name, items))}
+    step = _Steps(progress, len(dev) + 2 + (len(baseline.TASKS) + 1) * with_baseline)
+    floors = _floors(sets, dev, cache, step) if with_baseline else {}
+    trained = {item.text for item in sets.train}
+    measured = tuple(
+        step(score)(name, rows, analyser, floors.get(name, {}), trained)
+        for name, rows in dev.items()
+    )
+    report = Report(
+        analyser.model, measured, step(retrieval)(folder, analyser),
+        tuple(step(urgency_ranks)(folder)),
+    )  # fmt: skip
     if card is not None:
         from nlp.training.card import write
 
@@ -143,38 +107,38 @@ def evaluate(
     return report
 
 
-def score(name: str, examples: list[Example], model: Model, floor: float | None) -> SetScore:
-    """Measure one development set."""
+def known_rows(name: str, rows: Sequence[Example]) -> list[Example]:
+    """The rows of a set whose label for its task is one of ours."""
     task = scores.task_of(name)
-    labels = model.labels[task]
-    rows = [item for item in examples if item.labels.get(task) in labels]
-    readings = model.read([item.text for item in rows])
-    shares = np.array([[r.probabilities[task][label] for label in labels] for r in readings])
+    return [item for item in rows if item.labels.get(task) in LABELS[task]]
+
+
+def score(
+    name: str,
+    rows: Sequence[Example],
+    analyser: Analyser,
+    floors: dict[str, list[int]],
+    trained: set[str],
+) -> SetScore:
+    """Measure one set. `floors`: what each baseline answers; `trained`: texts of the training."""
+    task = scores.task_of(name)
+    labels = LABELS[task]
+    shares = np.array([[one[label] for label in labels] for one in _shares(analyser, task, rows)])
     gold = np.array([labels.index(item.labels[task]) for item in rows])
     guess = shares.argmax(1)
-    order = np.random.default_rng(0)
-    samples = [
-        scores.macro_f1(gold[pick], guess[pick])
-        for pick in order.integers(0, len(gold), (RESAMPLES, len(gold)))
-    ]
-    present = sorted(set(gold.tolist()))
-    parts = precision_recall_fscore_support(gold, guess, labels=present, zero_division=0)
+    kinds = {kind: np.array(answers) for kind, answers in floors.items()}
     return SetScore(
         name=name,
         rows=len(rows),
-        macro_f1=scores.macro_f1(gold, guess),
-        low=float(np.quantile(samples, 0.025)),
-        high=float(np.quantile(samples, 0.975)),
-        baseline=floor,
+        ours=_score(gold, guess),
+        baselines={kind: _score(gold, answers) for kind, answers in kinds.items()},
         calibration_error=scores.calibration_error(shares, gold),
-        classes=tuple(
-            ClassScore(labels[label], int(parts[3][i]), *(float(parts[k][i]) for k in range(3)))
-            for i, label in enumerate(present)
-        ),
+        classes=_classes(labels, gold, guess, kinds),
+        seen=sum(item.text in trained for item in rows),
     )
 
 
-def retrieval(folder: Path, model: Model) -> tuple[int, float, float] | None:
+def retrieval(folder: Path, analyser: Analyser) -> tuple[int, float, float] | None:
     """A message's title finds its own text among all, by vectors; doubled titles are left out."""
     titles: dict[str, list[str]] = {}
     for name in ("streams/message_board_unlabelled.jsonl.gz", "labelled/category_full.jsonl.gz"):
@@ -183,22 +147,117 @@ def retrieval(folder: Path, model: Model) -> tuple[int, float, float] | None:
     pairs = [(title, texts[0]) for title, texts in titles.items() if len(texts) == 1]
     if not pairs:
         return None
-    asked = unpack([r.vector for r in model.read([title for title, _ in pairs])])
-    kept = unpack([r.vector for r in model.read([text for _, text in pairs])])
+    asked = unpack(analyser.embed([title for title, _ in pairs]))
+    kept = unpack(analyser.embed([text for _, text in pairs]))
     likeness = asked @ kept.T
     own = np.diagonal(likeness)
     rank = (likeness > own[:, None]).sum(1)
     return len(pairs), float((rank < 1).mean()), float((rank < 10).mean())
 
 
-def urgency_auc(folder: Path) -> tuple[int, float] | None:
-    """How well the urgency rules rank calls for rescue above the other labelled flood posts."""
-    texts, wanted = [], []
+def urgency_ranks(folder: Path) -> list[Ranking]:
+    """How well the urgency score ranks calls for rescue, and posts that tell of danger, first.
+
+    Hashtags and the flood's names are taken out, so that it is not the topic that is recognised.
+    """
+    wanted: list[bool] = []
+    values: list[float] = []
     for row in data.rows(folder / "streams/flood_2021.jsonl.gz"):
         if row.get("label"):
-            texts.append(_FLOOD_NAME.sub(" ", clean(str(row["text"]))))
             wanted.append(str(row["label"]).startswith("求救"))
-    if not texts or len(set(wanted)) < 2:
+            values.append(_urgency(str(row["text"])))
+    danger = hand.scored("danger", "danger", folder, _urgency)
+    found = [ranking("求救与其他有标签的帖文（2021 年水灾）", wanted, values)]
+    found.append(ranking("有人处于危险与否（人工标注）", *danger))
+    return [one for one in found if one is not None]
+
+
+def ranking(name: str, wanted: Sequence[bool], values: Sequence[float]) -> Ranking | None:
+    """AUC with its 95 % bootstrap interval; None when one side is empty."""
+    if len(set(wanted)) < 2:
         return None
-    values = [urgency(text).score for text in texts]
-    return len(texts), float(roc_auc_score(wanted, values))
+    gold, scored = np.array(wanted), np.array(values)
+    picks = np.random.default_rng(0).integers(0, len(gold), (1000, len(gold)))
+    samples = [
+        roc_auc_score(gold[pick], scored[pick])
+        for pick in picks
+        if 0 < gold[pick].sum() < len(gold)
+    ]
+    low, high = (float(np.quantile(samples, share)) for share in (0.025, 0.975))
+    return Ranking(name, len(gold), int(gold.sum()), float(roc_auc_score(gold, scored)), low, high)
+
+
+def _urgency(text: str) -> float:
+    return urgency(_FLOOD_NAME.sub(" ", clean(text))).score
+
+
+class _Steps:
+    """Tells the progress as each function called through it returns."""
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self._tell, self._done, self._total = progress or (lambda done, total: None), 0, total
+        self._tell(0, total)
+
+    def __call__(self, work: Callable[P, T]) -> Callable[P, T]:
+        def told(*args: P.args, **named: P.kwargs) -> T:
+            result = work(*args, **named)
+            self._done += 1
+            self._tell(self._done, self._total)
+            return result
+
+        return told
+
+
+def _floors(
+    sets: Data, dev: dict[str, list[Example]], cache: Path | None, step: _Steps
+) -> dict[str, dict[str, list[int]]]:
+    """What each baseline answers, by set and baseline."""
+    train = _unseen(sets, dev)
+    answers = [
+        *((baseline.SVM, step(baseline.svm)(task, train, dev, cache)) for task in baseline.TASKS),
+        (baseline.SNOW, step(baseline.snow)(dev, cache)),
+    ]
+    floors: dict[str, dict[str, list[int]]] = {}
+    for kind, found in answers:
+        for name, guess in found.items():
+            floors.setdefault(name, {})[kind] = guess
+    return floors
+
+
+def _unseen(sets: Data, dev: dict[str, list[Example]]) -> list[Example]:
+    """The training rows without the texts of any set that is measured."""
+    held = {item.text for rows in dev.values() for item in rows}
+    return [item for item in sets.train if item.text not in held]
+
+
+def _shares(analyser: Analyser, task: str, rows: Sequence[Example]) -> list[dict[str, float]]:
+    found: list[dict[str, float]] = []
+    for start in range(0, len(rows), _AT_ONCE):
+        texts = [item.text for item in rows[start : start + _AT_ONCE]]
+        found += [dict(one[task]) for one in analyser.shares(texts)]
+    return found
+
+
+def _score(gold: np.ndarray, guess: np.ndarray) -> Score:
+    return Score(scores.macro_f1(gold, guess), *scores.interval(gold, guess))
+
+
+def _classes(
+    labels: tuple[str, ...], gold: np.ndarray, guess: np.ndarray, kinds: dict[str, np.ndarray]
+) -> tuple[ClassScore, ...]:
+    present = sorted(set(gold.tolist()))
+
+    def parts(answers: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        found = precision_recall_fscore_support(gold, answers, labels=present, zero_division=0)
+        return found[0], found[1], found[2]
+
+    precision, recall, f1 = parts(guess)
+    floors = {kind: parts(answers)[2] for kind, answers in kinds.items()}
+    return tuple(
+        ClassScore(
+            labels[label], int((gold == label).sum()), int((guess == label).sum()),
+            float(precision[row]), float(recall[row]), float(f1[row]),
+            {kind: float(values[row]) for kind, values in floors.items()},
+        )
+        for row, label in enumerate(present)
+    )  # fmt: skip

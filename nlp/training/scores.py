@@ -70,6 +70,23 @@ def macro_f1(gold: Sequence[int] | np.ndarray, guess: Sequence[int] | np.ndarray
     return float(f1_score(gold, guess, labels=present, average="macro", zero_division=0))
 
 
+def interval(gold: np.ndarray, guess: np.ndarray, resamples: int = 1000) -> tuple[float, float]:
+    """95 % bootstrap interval of macro-F1 over rows drawn with replacement, always the same.
+
+    As `macro_f1` on each sample, but from its table of counts: a thousand take under a second.
+    """
+    size = int(max(gold.max(), guess.max())) + 1
+    pairs = gold * size + guess
+    picks = np.random.default_rng(0).integers(0, len(gold), (resamples, len(gold)))
+    samples = []
+    for pick in picks:
+        table = np.bincount(pairs[pick], minlength=size * size).reshape(size, size)
+        right, has, said = table.diagonal(), table.sum(1), table.sum(0)
+        f1 = 2 * right / np.maximum(has + said, 1)
+        samples.append(float(f1[has > 0].mean()))
+    return float(np.quantile(samples, 0.025)), float(np.quantile(samples, 0.975))
+
+
 def softmax(values: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     """Probabilities (n, k) of logits (n, k) divided by a temperature."""
     scaled = values / temperature

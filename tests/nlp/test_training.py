@@ -15,6 +15,7 @@ from nlp.analyser import Analyser
 from nlp.base import Text
 from nlp.model import Model, content_hash
 from nlp.training import TrainConfig, data, scores, train, weak
+from nlp.training.baseline import SNOW, SVM
 from nlp.training.config import LABELS
 from nlp.training.evaluate import evaluate
 
@@ -141,13 +142,20 @@ def test_a_run_cut_short_goes_on_from_its_checkpoint(
 def test_evaluate_measures_it_and_writes_the_card(made: Path, folder: Path, tmp_path: Path) -> None:
     told: list[tuple[int, int | None]] = []
     card = tmp_path / "card.md"
-    report = evaluate(folder, model=made, card=card, progress=lambda d, t: told.append((d, t)))
+    report = evaluate(
+        folder, model=made, card=card, progress=lambda d, t: told.append((d, t)),
+        cache=tmp_path / "kept",
+    )  # fmt: skip
     by_name = {one.name: one for one in report.sets}
     assert by_name["emotion/usual"].macro_f1 > 0.8
-    assert by_name["emotion/usual"].baseline is not None
-    assert by_name["needs_answer"].baseline is None
-    assert all(one.low <= one.macro_f1 <= one.high + 1e-9 for one in report.sets)
-    assert told[-1][0] == told[-1][1]
+    assert set(by_name["emotion/usual"].baselines) == {SVM}
+    assert set(by_name["sentiment"].baselines) == {SVM, SNOW}
+    assert not by_name["needs_answer"].baselines
+    for one in report.sets:
+        assert one.ours.low <= one.macro_f1 <= one.ours.high + 1e-9
+        assert sum(c.rows for c in one.classes) == one.rows
+    assert told[0][0] == 0 and told[-1][0] == told[-1][1]
+    assert [done for done, _ in told] == list(range(len(told)))
     assert report.model in card.read_text(encoding="utf-8")
     assert "| emotion/usual |" in report.table()
 
