@@ -4,10 +4,9 @@ import json
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from sentence_transformers import SentenceTransformer
 from torch import Tensor
 from transformers.utils import logging as transformers_logging
 
@@ -16,6 +15,9 @@ from huiyin.vectors import pack
 from nlp.foreign.classifier import FAULTS
 from nlp.foreign.rows import limit_of, run, tokens_of
 from nlp.foreign.source import content_hash, device, locate, unreadable
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
 
 _SETTING = "nlp.models.vectors.path"
 
@@ -29,6 +31,8 @@ class Embedder:
 
     def __init__(self, path: str, home: Path) -> None:
         """Raises `ModelError` when the folder cannot be used or wants to run its own code."""
+        from sentence_transformers import SentenceTransformer  # seconds: not for a usual start
+
         self.folder = locate(_SETTING, path, home)
         self.device = device()
         self._refuse_code()
@@ -80,7 +84,7 @@ class Embedder:
             )
 
 
-def _config(model: SentenceTransformer) -> Any:
+def _config(model: "SentenceTransformer") -> Any:
     """Configuration of the encoder inside; AttributeError where the first module is none."""
     first: Any = model[0]
     return first.auto_model.config
