@@ -95,6 +95,20 @@ def backup_due(settings: Settings, now: datetime) -> bool:
     return since is not None and since < _last_moment(settings, now)
 
 
+def daily_backup(
+    settings: Settings, url: str, now: datetime
+) -> tuple[Manifest | None, list[Manifest]]:
+    """Back up, prove it when a month has passed, remove what the rule does not keep.
+
+    Returns the backup, None when they are off, and what was removed. Raises `ArchiveError`.
+    """
+    if not settings.backup.folder:
+        return None, []
+    backups = backups_of(settings, url)
+    made = backups.make(now, prove=backups.prove_due(now))
+    return made, backups.prune(SHANGHAI)
+
+
 def _last_moment(settings: Settings, now: datetime) -> datetime:
     local = now.astimezone(SHANGHAI)
     moment = datetime.combine(local.date(), time.fromisoformat(settings.backup.at), SHANGHAI)

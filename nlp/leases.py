@@ -2,7 +2,8 @@
 
 A lease only saves work and decides nothing: doing a post twice changes nothing. The holder raises
 `beat`; who sees the same version for 20 s on its own monotonic clock takes the slice over, at once
-if the holder is a process of this host that no longer runs.
+if the holder is a process of this host that no longer runs, or this one before it began anew (after
+a switch to another archive it keeps its number and finds its own lease there).
 """
 
 import os
@@ -17,6 +18,8 @@ from huiyin.records import Lease, Scope
 TAKE_OVER_SECONDS = 20.0
 BEAT_SECONDS = 5.0
 _ALL = Scope.everything()
+_PROCESS = uuid.uuid4().hex[:8]
+"""Another one in a program that begins anew under the same number."""
 
 
 class Slices:
@@ -32,7 +35,9 @@ class Slices:
         monotonic: Callable[[], float],
     ) -> None:
         """Share the queue of `stage` in `of` slices; all workers must be given the same number."""
-        self.owner = owner or f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self.owner = owner or (
+            f"{socket.gethostname()}:{os.getpid()}:{_PROCESS}:{uuid.uuid4().hex[:8]}"
+        )
         self._archive, self._stage, self._of, self._monotonic = archive, stage, of, monotonic
         self._held: Stored[Lease] | None = None
         self._number = 0
@@ -104,11 +109,13 @@ class Slices:
 
 
 def _is_gone(owner: str) -> bool:
-    """True when the owner is a process of this host that does not run any more."""
+    """True when the owner is a process of this host that does not run any more, or ran as us."""
     host, _, rest = owner.partition(":")
-    pid = rest.partition(":")[0]
+    pid, _, rest = rest.partition(":")
     if host != socket.gethostname() or not pid.isdigit() or os.name != "posix":
         return False
+    if int(pid) == os.getpid():
+        return rest.partition(":")[0] != _PROCESS
     try:
         os.kill(int(pid), 0)
     except ProcessLookupError:

@@ -222,7 +222,8 @@ class Elastic:
 
 def _may_pass(error: BaseException) -> bool:
     if isinstance(error, ApiError):
-        return error.status_code in PASSING
+        wrong_folder = str(_cause(error).get("type", "")).startswith("repository_")
+        return error.status_code in PASSING and not wrong_folder
     return isinstance(error, TransportError) and not isinstance(error, TlsError)
 
 

@@ -247,7 +247,8 @@ class Keep:
         return int(found.get("_all", {}).get("total", {}).get("store", {}).get("size_in_bytes", 0))
 
     def _facts(self) -> Iterator[Fact]:
-        found = self._es.request("GET", f"/_cluster/health/{self._es.prefix}-*")
+        ours = ",".join(sorted(self._indices())) or f"{self._es.prefix}-*"
+        found = self._es.request("GET", f"/_cluster/health/{ours}")
         nodes, status = found["number_of_nodes"], found["status"]
         lost = found["unassigned_shards"]
         if status == "green":

@@ -51,7 +51,10 @@ class Upkeep:
         health = self._es.request(
             "GET", f"/_cluster/health/{self._es.prefix}-*", params={"level": "indices"}
         )
-        broken = [name for name, one in health["indices"].items() if one["status"] == "red"]
+        broken = [
+            name for name, one in health["indices"].items()
+            if one["status"] == "red" and self._schema.template_of(name)
+        ]  # fmt: skip
         problems = [f"索引 {name} 有一部分不在任何节点上" for name in sorted(broken)]
         if not broken:
             problems += self._doubled()

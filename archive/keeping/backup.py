@@ -24,6 +24,8 @@ DAILY, WEEKLY, MONTHLY = 7, 4, 12
 PROVE_EVERY = timedelta(days=30)
 TOO_OLD = timedelta(hours=26)
 SUFFIX = ".json"
+FILES = "sqlite"
+"""The engine whose backups are files in the folder, whoever removes them."""
 _FAILURE = "last-failure.txt"
 _PROOF = "last-proof.txt"
 """When a restore was last found equal: it outlives the backup that was proved."""
@@ -150,13 +152,20 @@ class Backups:
         return self._keeper.restore(manifest, force=force)
 
     def prune(self, zone: tzinfo) -> list[Manifest]:
-        """Remove what the rule does not keep; returns it."""
+        """Remove what the rule does not keep; returns it.
+
+        Snapshots on a server that was left by a switch cannot be reached from here, and stay.
+        """
         found = self.all()
         kept = kept_by_rule(found, zone)
-        gone = [one for one in found if one not in kept]
+        ours = {self._keeper.engine, FILES}
+        gone = [one for one in found if one not in kept and one.engine in ours]
         for one in gone:
             (self.folder / f"{one.name}{SUFFIX}").unlink(missing_ok=True)
-            self._keeper.remove(one)
+            if one.engine == self._keeper.engine:
+                self._keeper.remove(one)
+            else:
+                (self.folder / one.file).unlink(missing_ok=True)
         return gone
 
     def prove_due(self, now: datetime) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 
 from archive.base import Archive
 from archive.elastic import ElasticArchive
-from archive.elastic.templates import generation, read_templates
+from archive.elastic.templates import generation
 from archive.keeping.backup import Made, Manifest
 from archive.keeping.comparing import LETTER, compare
 from archive.keeping.copying import MOVING, Place, Progress, note, noted, place_now
@@ -26,6 +26,10 @@ from huiyin.records import STATE_RECORDS
 
 Json = dict[str, Any]
 POLL_SECONDS = 0.5
+LONGEST_PREFIX = 44
+_TEMPLATES = (
+    ("_index_template", "index_templates"), ("_component_template", "component_templates"),
+)  # fmt: skip
 
 
 class SnapshotKeeper:
@@ -85,7 +89,10 @@ class SnapshotKeeper:
 
     @contextmanager
     def scratch(self, manifest: Manifest) -> Iterator[Archive]:
-        prefix = f"proof-{secrets.token_hex(4)}"
+        # below our own prefix: an account that may reach nothing else can do this
+        places = f"{self._es.prefix[:LONGEST_PREFIX]}-proof"
+        self._clear(places)  # what a proof left that was killed
+        prefix = f"{places}-{secrets.token_hex(4)}"
         self._bring(manifest, prefix)
         host = self._url.split(",")[0]
         scheme, _, rest = host.partition("://")
@@ -128,11 +135,10 @@ class SnapshotKeeper:
         found = self._es.request("GET", f"/{prefix}-*/_alias", missing={})
         for index in found:
             self._es.request("DELETE", f"/{index}", missing=None)
-        made = read_templates(prefix, self._es.options.replicas)
-        for name in made.indices:
-            self._es.request("DELETE", f"/_index_template/{name}", missing=None)
-        for name in made.components:
-            self._es.request("DELETE", f"/_component_template/{name}", missing=None)
+        for kind, many in _TEMPLATES:
+            known = self._es.request("GET", f"/{kind}/{prefix}-*", missing={}).get(many, [])
+            for one in known:
+                self._es.request("DELETE", f"/{kind}/{one['name']}", missing=None)
 
     def same(self, made: Made, restored: Archive) -> list[str]:
         """All that differs from the archive as it is must have been written since."""

@@ -33,7 +33,7 @@ from huiyin.commands.common import (
     shown_time,
 )
 from huiyin.errors import ArchiveError, InputError
-from huiyin.keeping import backup_state, backups_of, moving_lock
+from huiyin.keeping import backup_state, backups_of, daily_backup, moving_lock
 from huiyin.settings import Settings, load_settings
 from huiyin.supervise import stop_on_signals
 
@@ -282,10 +282,8 @@ def daily() -> None:
     """每天一次的照看：备份、删去规则以外的旧备份、每月验证一次、按 retention.days 清理。"""
     with opened() as app:
         now = app.clock()
-        if app.settings.backup.folder:
-            backups = backups_of(app.settings, app.archive_url)
-            made = backups.make(now, prove=backups.prove_due(now))
-            gone = backups.prune(SHANGHAI)
+        made, gone = daily_backup(app.settings, app.archive_url, now)
+        if made is not None:
             out.print(f"{shown_time(now)}　已备份 {made.file}，删去旧的 {len(gone)} 份")
         days = app.settings.retention.days
         if days:

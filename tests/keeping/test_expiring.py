@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from archive import SearchRequest, open_archive
+from archive import Archive, SearchRequest, open_archive
 from archive.keeping.copying import Copier
 from archive.keeping.expiring import expire
 from archive.keeping.switching import end_move
@@ -26,8 +26,7 @@ def case(name: str, about: str, state: CaseState) -> Case:
     return Case(id=name, post=about, account=OFFICE, state=state, opened_at=at(0), due_at=at(9))
 
 
-def test_old_posts_go_and_what_is_dealt_with_stays(tmp_path: Path) -> None:
-    archive = open_archive(f"sqlite:///{tmp_path / 'a.db'}")
+def test_old_posts_go_and_what_is_dealt_with_stays(archive: Archive) -> None:
     archive.put_posts([post(n, f"第{n}条停水") for n in range(20)])
     archive.put_posts([post(100), post(30, kind=Kind.NOTICE), post(31, parent="weibo:10")])
     archive.write_analyses([("weibo:1", analysis("第1条停水"))])

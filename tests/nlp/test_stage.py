@@ -165,6 +165,18 @@ def test_a_process_of_this_host_that_is_gone_is_replaced_at_once(archive: Archiv
     assert slices(archive, "host-b:1:y", Clock()).hold() is not None
 
 
+def test_what_this_process_held_before_it_began_anew_is_taken_at_once(archive: Archive) -> None:
+    """`exec` keeps the number; two workers of one process still keep out of each other's way."""
+    import os
+    import socket
+
+    before = f"{socket.gethostname()}:{os.getpid()}:another:x"
+    archive.create(Lease(id="lease:analysis:0-1", owner=before))
+    one, two = (Slices(archive, "analysis", monotonic=Clock()) for _ in range(2))
+    assert one.hold() is not None
+    assert two.hold() is None
+
+
 def test_two_workers_share_the_slices_and_do_all(archive: Archive) -> None:
     archive.put_posts([post(n) for n in range(60)])
     clock, echoes = Clock(), (Picky(), Picky())
