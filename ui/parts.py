@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from archive.base import Hit
-from huiyin.records import Act, Analysis, AuthorKind, Level, Post
+from huiyin.records import PERSON, Act, Analysis, AuthorKind, Category, Level, Post
 from ui import words
 from ui.markup import Child, Markup, div, join, link, marked, show, span, tag
 from ui.when import span_words, stamp, when
@@ -125,14 +125,21 @@ def analysis_badges(analysis: Analysis | None) -> list[Markup]:
         found.insert(0, badge(words.LANGUAGES["zh-Hant"]))
     elif analysis.language in words.LANGUAGES:
         found.insert(0, badge(f"{words.LANGUAGES[analysis.language]}，须人来看", "orange"))
-    if analysis.category.path:
-        found.append(badge(" / ".join(analysis.category.path)))
+    found += category_badge(analysis.category)
     found += [badge(f"地点：{place.name}") for place in analysis.places[:3]]
     if analysis.urgency.score >= 0.5:
         reasons = "、".join(analysis.urgency.reasons)
         found.append(badge(f"紧急 {analysis.urgency.score:.0%}{'：' + reasons if reasons else ''}",
                            "red"))  # fmt: skip
     return found
+
+
+def category_badge(category: Category) -> list[Markup]:
+    """The path with the probability of its last level, or that a person set it."""
+    name = " / ".join(category.path)
+    if category.by == PERSON:
+        return [badge(f"{name or '不属于任何一类'}（人工改定）", "green")]
+    return [badge(_sure(name, category.probabilities, "/".join(category.path)))] if name else []
 
 
 def _sure(name: str, probabilities: Mapping[str, float], label: str) -> str:

@@ -74,7 +74,7 @@ ACT = {
     "acknowledge": "确认收到", "alert": "发出预警", "change-password": "修改密码",
     "reset-password": "重置密码", "deactivate": "停用", "deliver": "送达", "hand-over": "转给",
     "state": "进展到", "duplicate": "与另一件内容相同：", "publish-again": "再次取出原文",
-    "raise": "等级上调，再次通知",
+    "raise": "等级上调，再次通知", "correct-category": "改定类别",
 }  # fmt: skip
 WHY = {
     "urgent": "涉及人身或财产安全，2 小时内答复", "utilities": "水电气暖，24 小时内答复",
@@ -115,6 +115,8 @@ ENGLISH = {
     "作者": "Author", "平台": "Platform", "时间粒度": "Bucket", "时": "hour", "日": "day",
     "周": "week", "月": "month", "最急的在前": "Most urgent first", "期限近的在前": "Due first",
     "只看超时": "Overdue only", "更多条件": "More filters",
+    "保存类别": "Save category", "改类别": "Change the category",
+    "类别不对？改正，或确认它是对的": "Correct the category, or confirm it",
 }  # fmt: skip
 
 

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nlp.categories.corrections import Corrections
-    from nlp.categories.deciding import Categories
+    from nlp.categories.deciding import Categories, choices
     from nlp.categories.versions import Versions
 
 _HOMES = {
+    "choices": "nlp.categories.deciding",
     "Categories": "nlp.categories.deciding",
     "Corrections": "nlp.categories.corrections",
     "Versions": "nlp.categories.versions",
 }
 
-__all__ = ["Categories", "Corrections", "Versions"]
+__all__ = ["Categories", "Corrections", "Versions", "choices"]
 
 
 def __getattr__(name: str) -> object:

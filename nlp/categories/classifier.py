@@ -7,9 +7,11 @@ parent node: Silla & Freitas 2011). Each level has one temperature (Guo et al. 2
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as File
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +23,8 @@ Floats = npt.NDArray[np.float32]
 STOP = ""
 """Child that stands for "it belongs to the parent itself"."""
 FORMAT = 1
+_BROKEN = (OSError, ValueError, KeyError, TypeError, IndexError, EOFError, BadZipFile, zlib.error)
+"""What reading a damaged file may raise."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,7 @@ class Classifier:
             rows = nodes[-1].rows.stop
             if weights.shape[0] != rows or bias.shape != (rows,):
                 raise ValueError("weights do not fit the tree")
-        except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError) as error:
+        except _BROKEN as error:
             raise ModelError(
                 f"分类文件 {file} 无法读取：{error}", "重新运行 huiyin train categories"
             ) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path as File
 
 import structlog
@@ -14,7 +15,7 @@ from huiyin.records import Category
 from huiyin.vectors import unpack
 from nlp.categories import default
 from nlp.categories.classifier import Classifier, Floats
-from nlp.categories.paths import NONE, Path, joined
+from nlp.categories.paths import NONE, Path, joined, prefixes
 from nlp.categories.versions import Versions
 
 LOOK_EVERY_SECONDS = 5.0
@@ -92,11 +93,6 @@ class Categories:
         )  # fmt: skip
         return None
 
-    def paths(self) -> list[Path]:
-        """Every path a person may choose, main classes first; the empty path is 无."""
-        found = [path for path in self.classifier.paths() if path != (NONE,)]
-        return [(), *sorted(found, key=lambda path: (path[0], path))]
-
     def decide(
         self, heads: Sequence[Mapping[str, float]], vectors: Sequence[bytes]
     ) -> list[Category]:
@@ -104,6 +100,22 @@ class Categories:
         if not vectors:
             return []
         return decide(self.classifier, heads, unpack(vectors))
+
+
+def choices(versions: Versions) -> list[Path]:
+    """Every path a person may choose now, in the order of the tree; the empty one, 无, first.
+
+    Needs no model. Raises ModelError when the version in use cannot be read.
+    """
+    return list(_choices(versions, versions.current()))
+
+
+@lru_cache(maxsize=4)
+def _choices(versions: Versions, name: str) -> tuple[Path, ...]:
+    """A version never changes under its name."""
+    leaves = default.paths() if name == default.NAME else versions.load(name).paths()
+    found = {one: None for path in leaves if path != (NONE,) for one in prefixes(path)}
+    return ((), *sorted(found))
 
 
 def decide(

@@ -14,8 +14,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path as File
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -27,11 +29,11 @@ from nlp.categories.paths import Path
 _NAME = re.compile(r"v\d{4,}")
 
 
+@dataclass(frozen=True)
 class Versions:
     """The versions in a folder, which need not exist yet."""
 
-    def __init__(self, folder: File) -> None:
-        self.folder = folder
+    folder: File
 
     def current(self) -> str:
         """Name of the version in use: `default` when none was switched on."""
@@ -64,7 +66,7 @@ class Versions:
             with np.load(file, allow_pickle=False) as kept:
                 paths = json.loads(kept["paths"].tobytes().decode())
                 return kept["vectors"].astype(np.float32), [tuple(path) for path in paths]
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             raise ModelError(
                 f"{file} 无法读取：{error}", "用原来的 CSV 重新运行 huiyin train categories"
             ) from error

@@ -8,6 +8,7 @@ from archive.base import Stored
 from huiyin.errors import NotFound
 from huiyin.records import Case, CaseState, Draft, DraftState, Post, Role
 from ui import lookup, words
+from ui.category import category_form
 from ui.markup import Markup, div, show, span, tag
 from ui.parts import acts_list, badge, cards, empty, head, heading, note, post_card, row
 from ui.reply import draft_card
@@ -99,7 +100,8 @@ def _filtered(visit: Visit, cases: list[Case]) -> list[Case]:
     return sorted(kept, key=lambda c: (c.due_at, -c.urgency))
 
 
-def _badges(visit: Visit, case: Case, names: dict[str, str]) -> Markup:
+def _badges(visit: Visit, case: Case, names: dict[str, str], post: Post | None) -> Markup:
+    category = post.analysis.category.path if post and post.analysis else case.category
     late = case.due_at <= visit.now and case.state not in DONE
     return row(
         badge(due(case.due_at, visit.now), "red" if late else "blue")
@@ -108,7 +110,7 @@ def _badges(visit: Visit, case: Case, names: dict[str, str]) -> Markup:
         badge(name_of(words.CASE_STATE, case.state.value)),
         badge(f"紧急 {case.urgency:.0%}", "red") if case.urgency >= 0.5 else None,
         badge(case.intent) if case.intent else None,
-        badge(" / ".join(case.category)) if case.category else None,
+        badge(" / ".join(category)) if category else None,
         span(names.get(case.account, case.account), cls="hy-small"),
     )
 
@@ -120,7 +122,7 @@ def _card(visit: Visit, case: Case, post: Post | None, names: dict[str, str]) ->
         text = post.text if len(post.text) <= 140 else post.text[:140] + "…"
     at = when(post.created_at, visit.now) if post else when(case.opened_at, visit.now)
     return div(
-        _badges(visit, case, names),
+        _badges(visit, case, names, post),
         div(text, cls="hy-text"),
         div(f"发帖 {at}", cls="hy-muted"),
         cls="hy-card",
@@ -137,7 +139,7 @@ def _detail(visit: Visit, case_id: str) -> None:
     case = view.case.record
     names = lookup.account_names(visit)
     head("诉求", f"编号 {case.id}")
-    show(_badges(visit, case, names))
+    show(_badges(visit, case, names, view.post))
     if view.duplicate_of:
         show(note("warn", f"与 {view.duplicate_of} 内容相同，请合并办理，避免重复答复。"))
     left, right = st.columns([5, 3])
@@ -157,6 +159,7 @@ def _conversation(visit: Visit, case: Case) -> None:
         show(note("warn", "原帖不在您可见的范围内，或已不在存档里。"))
         return
     show(post_card(post, visit.now))
+    category_form(visit, post)
     thread = [
         one
         for one in visit.app.archive.thread(post.root or post.id, visit.scope, limit=100)
