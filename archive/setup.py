@@ -67,4 +67,4 @@ def _pending_steps(file: Path) -> list[str]:
         return []  # opening it says what is wrong
     if version >= len(STEPS):
         return []
-    return [f"档案结构从第 {version} 版升到第 {len(STEPS)} 版"]
+    return [f"把档案结构从第 {version} 版升到第 {len(STEPS)} 版"]
