@@ -69,10 +69,11 @@ thresholds best for these very rows. ECE is the calibration error of the top lab
 bins). One temperature a head was fitted on development rows, so their ECE is a little flattering.
 
 **`needs_answer` alone is measured against labels made by rule**: that figure says how well the head
-repeats the rules. The sets called `mentions` were labelled by hand on real comments, posts and
-reposts that official accounts get (`nlp/training/labels/README.md` says how, and in how many
-passes); most were drawn so that no intent is absent, so rare intents are commoner there than in a
-day's mentions. There, the rules that correct the head are measured with it.
+repeats the rules. The sets called `mentions`, and those for danger, places and the tree, are real
+posts **labelled by two readers that are language-model assistants, not people**; how, and how far
+they agreed, is in `nlp/training/labels/README.md`. Most mentions were drawn so that no intent is
+absent, so rare intents are commoner there than in a day's mentions. There, the rules that correct
+the head are measured with it.
 
 """
 

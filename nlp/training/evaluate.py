@@ -1,4 +1,4 @@
-"""Measure a model on the development sets and hand labels, beside two baselines on the same rows.
+"""Measure a model on the development sets and on labels set by readers, beside two baselines.
 
 Texts are read through the same code as in use (cleaning, precision, temperatures, rules, models of
 others); the urgency score and the sentence vectors are measured too.
@@ -17,12 +17,13 @@ from huiyin.settings import ModelChoices
 from huiyin.vectors import unpack
 from nlp import foreign
 from nlp.analyser import Analyser
+from nlp.categories.fitting import LevelScore
 from nlp.model import Model
 from nlp.text import clean
-from nlp.training import baseline, data, hand, scores, tables
+from nlp.training import baseline, data, hand, reading, scores, tables
 from nlp.training.config import LABELS, TrainConfig
 from nlp.training.data import Data, Example
-from nlp.training.tables import ClassScore, Ranking, Score, SetScore
+from nlp.training.tables import ClassScore, Found, Ranking, Score, SetScore
 from nlp.urgency import urgency
 
 Progress = Callable[[int, int | None], None]
@@ -42,6 +43,9 @@ class Report:
     """(messages, recall@1, recall@10): a title finds its own text by vectors alone."""
     rankings: tuple[Ranking, ...]
     """Of the urgency score."""
+    places: Found | None = None
+    levels: tuple[LevelScore, ...] = ()
+    """Of the category tree."""
 
     def table(self) -> str:
         """The report as Markdown."""
@@ -60,8 +64,12 @@ class Report:
         if self.retrieval is not None:
             count, first, ten = self.retrieval
             lines.append(f"标题找自己的正文（{count} 条）：recall@1 {first:.3f}，@10 {ten:.3f}。  ")
+        if self.places is not None:
+            lines.append(str(self.places))
         if self.rankings:
             lines += ["", *tables.rankings(self.rankings)]
+        if self.levels:
+            lines += ["", *tables.levels(self.levels)]
         return [*lines, "", *tables.per_class(self.sets)]
 
 
@@ -89,7 +97,7 @@ def evaluate(
     sets = data.load(TrainConfig(data=folder, out=folder, openings=0.0))
     found = {**sets.dev, **hand.mentions(folder)}
     dev = {name: rows for name, items in found.items() if (rows := known_rows(name, items))}
-    step = _Steps(progress, len(dev) + 2 + (len(baseline.TASKS) + 1) * with_baseline)
+    step = _Steps(progress, len(dev) + 4 + (len(baseline.TASKS) + 1) * with_baseline)
     floors = _floors(sets, dev, cache, step) if with_baseline else {}
     trained = {item.text for item in sets.train}
     measured = tuple(
@@ -98,7 +106,8 @@ def evaluate(
     )
     report = Report(
         analyser.model, measured, step(retrieval)(folder, analyser),
-        tuple(step(urgency_ranks)(folder)),
+        tuple(step(urgency_ranks)(folder)), step(reading.places)(folder, analyser),
+        step(reading.tree)(folder, analyser),
     )  # fmt: skip
     if card is not None:
         from nlp.training.card import write
@@ -167,8 +176,14 @@ def urgency_ranks(folder: Path) -> list[Ranking]:
             wanted.append(str(row["label"]).startswith("求救"))
             values.append(_urgency(str(row["text"])))
     danger = hand.scored("danger", "danger", folder, _urgency)
-    found = [ranking("求救与其他有标签的帖文（2021 年水灾）", wanted, values)]
-    found.append(ranking("有人处于危险与否（人工标注）", *danger))
+    calm = hand.scored("calm", "danger", folder, _urgency)
+    found = [
+        ranking("求救与其他有标签的帖文，2021 年水灾", wanted, values),
+        ranking("水灾帖文里有人正处于危险（danger.csv）", *danger),
+        ranking(
+            "同上，加上平常帖文（calm.csv）", danger[0] + calm[0], danger[1] + calm[1]
+        ),
+    ]  # fmt: skip
     return [one for one in found if one is not None]
 
 

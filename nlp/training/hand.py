@@ -1,4 +1,4 @@
-"""Labels set by hand on real posts: the rows name texts by their hash, the data folder has them.
+"""Labels set by readers of real posts: the rows name texts by hash, the data folder has them.
 
 A file in `labels/` has the first 16 hex digits of SHA-256 of each text in `sha256_16` and its
 labels in columns read by name, so that passes and remarks may stand beside them.
@@ -12,18 +12,21 @@ import lzma
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from nlp.base import Text
 from nlp.text import clean
 from nlp.training.config import LABELS
 from nlp.training.data import Example
 
 LABELS_FOLDER = Path(__file__).parent / "labels"
 _KEY = "sha256_16"
-_STREAMS = (
-    "gov_comments.jsonl.gz", "gov_posts.jsonl.gz", "event_posts.jsonl.gz",
-    "event_reactions.jsonl.gz", "flood_2021.jsonl.gz", "cascades_posts.jsonl.xz",
-    "cascades_reposts.jsonl.xz",
+_FILES = (
+    "streams/gov_comments.jsonl.gz", "streams/gov_posts.jsonl.gz", "streams/event_posts.jsonl.gz",
+    "streams/flood_2021.jsonl.gz", "streams/message_board_unlabelled.jsonl.gz",
+    "labelled/appeals_with_replies.jsonl.gz", "labelled/emotion.jsonl.gz",
+    "labelled/emotion7_covid.jsonl.gz", "streams/event_reactions.jsonl.gz",
+    "streams/cascades_posts.jsonl.xz", "streams/cascades_reposts.jsonl.xz",
 )  # fmt: skip
-"""Where texts with hand labels come from, the large one last."""
+"""Where the labelled texts come from, the large one last."""
 
 
 def rows(name: str, folder: Path = LABELS_FOLDER) -> dict[str, dict[str, str]]:
@@ -35,17 +38,18 @@ def rows(name: str, folder: Path = LABELS_FOLDER) -> dict[str, dict[str, str]]:
         return {row[_KEY]: row for row in csv.DictReader(file)}
 
 
-def texts(data: Path, wanted: set[str]) -> dict[str, str]:
-    """The raw texts of the data folder whose hashes are wanted; reads no further than needed."""
-    found: dict[str, str] = {}
-    for name in _STREAMS:
+def texts(data: Path, wanted: set[str]) -> dict[str, Text]:
+    """The texts of the data folder whose hashes are wanted; reads no further than needed."""
+    found: dict[str, Text] = {}
+    for name in _FILES:
         if len(found) == len(wanted):
             break
-        for row in _lines(data / "streams" / name):
+        for row in _lines(data / name):
             text = str(row.get("text") or "")
             key = hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
-            if key in wanted:
-                found[key] = text
+            if key in wanted and key not in found:
+                title = row.get("title")
+                found[key] = Text(text, str(title) if title else None)
                 if len(found) == len(wanted):
                     break
     return found
@@ -58,8 +62,8 @@ def mentions(data: Path, folder: Path = LABELS_FOLDER) -> dict[str, list[Example
     found: dict[str, list[Example]] = {}
     for task in ("intent", "needs_answer"):
         examples = [
-            Example(clean(text), {task: labelled[key][task]}, {}, "hand")
-            for key, text in known.items()
+            Example(clean(one.text), {task: labelled[key][task]}, {}, "hand")
+            for key, one in known.items()
             if labelled[key].get(task) in LABELS[task]
         ]
         if examples:
@@ -73,7 +77,7 @@ def scored(
     """Whether each text of `labels/<name>.csv` is "yes" in a column, and its score."""
     labelled = rows(name, folder)
     known = texts(data, set(labelled))
-    pairs = [(labelled[key].get(column), text) for key, text in known.items()]
+    pairs = [(labelled[key].get(column), one.text) for key, one in known.items()]
     sure = [(label == "yes", score(text)) for label, text in pairs if label in ("yes", "no")]
     return [is_yes for is_yes, _ in sure], [value for _, value in sure]
 

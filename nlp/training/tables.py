@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+from nlp.categories.fitting import LevelScore
 from nlp.training.baseline import SNOW, SVM
 
 
@@ -73,6 +74,27 @@ class Ranking:
     high: float
 
 
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """What was found in texts against what is there: `wanted` things in `rows` texts."""
+
+    name: str
+    rows: int
+    wanted: int
+    precision: float
+    recall: float
+    f1: float
+    low: float
+    high: float
+    """Of F1, 95 % bootstrap over texts."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name}：{self.rows} 条里有 {self.wanted} 个，精确率 {self.precision:.3f}，"
+            f"召回率 {self.recall:.3f}，F1 {self.f1:.3f}（{self.low:.3f}–{self.high:.3f}）。  "
+        )
+
+
 def summary(sets: Sequence[SetScore]) -> list[str]:
     """Markdown lines: a row a development set."""
     lines = [
@@ -114,6 +136,19 @@ def rankings(found: Sequence[Ranking]) -> list[str]:
         *(
             f"| {one.name} | {one.rows} | {one.wanted} "
             f"| {one.auc:.3f}（{one.low:.3f}–{one.high:.3f}） |"
+            for one in found
+        ),
+    ]
+
+
+def levels(found: Sequence[LevelScore]) -> list[str]:
+    """Markdown lines: a row a level of the category tree."""
+    return [
+        "| 类别树的层 | 条数 | 类数 | macro-F1 | 路径对的 |",
+        "| --- | --- | --- | --- | --- |",
+        *(
+            f"| {one.level} | {one.rows} | {one.classes} | {one.macro_f1:.3f} "
+            f"| {one.accuracy:.3f} |"
             for one in found
         ),
     ]

@@ -12,7 +12,9 @@ import pytest
 from sklearn.metrics import f1_score
 
 from huiyin.errors import InputError
-from nlp.training import baseline, hand, scores
+from huiyin.records import Place
+from nlp.analyser import Analyser
+from nlp.training import baseline, hand, reading, scores
 from nlp.training.data import Example
 from nlp.training.evaluate import Report, ranking
 from nlp.training.tables import ClassScore, Score, SetScore, per_class, summary
@@ -109,6 +111,40 @@ def test_hand_labels_meet_their_texts(tmp_path: Path) -> None:
         {"sha256_16": _key("你好"), "danger": "no"}, {"sha256_16": _key("不相干"), "danger": "?"},
     ])  # fmt: skip
     assert hand.scored("danger", "danger", folder, len, labels) == ([True, False], [8.0, 2.0])
+
+
+def test_codes_are_compared_as_the_labels_name_them() -> None:
+    def codes(*found: str) -> set[str]:
+        return reading.codes([Place(adcode=one, name="x", text="x") for one in found])
+
+    assert codes("410105003") == {"410105"}
+    assert codes("410000", "410100", "410105") == {"410105"}
+    assert codes("410000", "130100") == {"410000", "130100"}
+    assert codes() == set()
+
+
+def test_places_and_paths_are_measured_on_their_own_texts(
+    tmp_path: Path, analyser: Analyser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = ["郑州市金水区停水三天，物业不管", "今天天气不错", "石家庄的路灯坏了"]
+    folder, labels = _data_folder(tmp_path, texts), tmp_path / "labels"
+    labels.mkdir()
+    assert reading.places(folder, analyser) is None and reading.tree(folder, analyser) == ()
+    codes = ["410105", "", "110000"]
+    _labels(labels, "places", [
+        {"sha256_16": _key(text), "adcodes": code} for text, code in zip(texts, codes, strict=True)
+    ])  # fmt: skip
+    _labels(labels, "taxonomy", [
+        {"sha256_16": _key(texts[0]), "level1": "城乡建设", "level2": "公用事业", "level3": ""},
+        {"sha256_16": _key(texts[1]), "level1": "无", "level2": "", "level3": ""},
+    ])  # fmt: skip
+    monkeypatch.setattr(hand.rows, "__defaults__", (labels,))
+    found = reading.places(folder, analyser)
+    assert found is not None
+    assert (found.rows, found.wanted, found.precision, found.recall) == (3, 2, 0.5, 0.5)
+    assert found.low <= found.f1 <= found.high
+    levels = reading.tree(folder, analyser)
+    assert [(one.level, one.rows, one.classes) for one in levels] == [(1, 2, 2), (2, 1, 1)]
 
 
 def test_a_ranking_has_its_interval() -> None:
