@@ -13,6 +13,7 @@ from nlp.base import Text, Understanding
 if TYPE_CHECKING:
     from nlp.analyser import load as load_understanding
     from nlp.batch import BadLine, BatchReport, analyse_file
+    from nlp.danger import danger
     from nlp.places import find as find_places
     from nlp.stage import AnalysisStage
     from nlp.urgency import urgency
@@ -22,13 +23,14 @@ _HOMES = {
     "BadLine": ("nlp.batch", "BadLine"),
     "BatchReport": ("nlp.batch", "BatchReport"),
     "analyse_file": ("nlp.batch", "analyse_file"),
+    "danger": ("nlp.danger", "danger"),
     "find_places": ("nlp.places", "find"),
     "load_understanding": ("nlp.analyser", "load"),
     "urgency": ("nlp.urgency", "urgency"),
 }
 
 __all__ = [
-    "AnalysisStage", "BadLine", "BatchReport", "Text", "Understanding", "analyse_file",
+    "AnalysisStage", "BadLine", "BatchReport", "Text", "Understanding", "analyse_file", "danger",
     "find_places", "load_understanding", "urgency",
 ]  # fmt: skip
 

@@ -1,15 +1,31 @@
-"""How pressing a post is: rules with named reasons, so that a person can see why.
+"""How pressing a post is, with named reasons, so that a person can see why.
 
-Each reason that holds adds its weight as independent evidence, score = 1 - prod(1 - weight). The
-weights are set by hand and checked for order on flood appeals (docs/model-card.md).
+Each reason that holds adds its weight as independent evidence, score = 1 - prod(1 - weight).
+Whether somebody calls for help is learned (nlp/calling.py), whether life is at stake now is judged
+by nlp/danger.py; the rest are rules. The weights are set by hand and checked for order on flood
+appeals (docs/model-card.md).
 """
 
 import re
 from dataclasses import dataclass
 
 from huiyin.records import Urgency
+from nlp.calling import Calling, calling
+from nlp.danger import danger, not_now, unreal
 
 MAX_CHARACTERS = 20_000
+_ASKS = 0.5
+"""From this probability on a post counts as a call for help."""
+_LEAST = 0.05
+_UNREAL = 0.25
+"""Factor of films, drills, games and jokes."""
+_LONG, _LETTER = 400, 0.6
+"""Letters longer than this many characters tell a history: their words weigh this much."""
+_SHARE = 0.3
+"""Factor where an appeal's words are there and nobody calls: an offer, thanks, a report."""
+_IDLE = 0.4
+"""Factor of haste, age and numbers where nobody calls and no danger is named."""
+_DANGER = 0.6
 _DAMPED = 0.35
 """Factor for texts that report rescues, drills, films or rumours rather than call for help."""
 
@@ -43,10 +59,8 @@ _SAFETY = Rule(
         r"打群架|行凶|拐卖|抢孩子|电梯(?:坠|故障|困)|停运|脱轨|追尾|车祸|连环相撞"
     ),
 )
-_HELP = re.compile(
-    r"求救|求助|求援|救援|救命|救救|急需|急求|急缺|请求支援|需要(?:转移|救助|支援|物资|帮助|船|"
-    r"冲锋舟|皮划艇|药|水|食物)|谁能(?:帮|救)|快来人|请帮|帮帮|跪求|恳请.{0,12}(?:帮|救|解决)|SOS|🆘"
-)
+_ASKED = re.compile(r"救|帮助|需要|物资|捐|支援|志愿")
+"""Words of an appeal: where the model hears no call in them, somebody offers, thanks or reports."""
 _ADDRESS = re.compile(
     r"地址|位置|坐标|定位|[区县镇乡道][\u4e00-\u9fff]{2,6}(?:路|街|大道|巷|村)|(?:路|街|大道|巷|弄)\s*\d+\s*号|[\u4e00-\u9fff]{2,10}(?:小区|花园|家园|公寓|"
     r"社区|村|医院|学校|中学|小学|大厦|广场)|\d+\s*(?:号楼|栋|单元|楼|层|室)"
@@ -83,44 +97,62 @@ _CROWD = Rule(
     ),
 )
 _OTHER_TONE = re.compile(
-    r"演练|演习|模拟|剧情|电影|电视剧|小说|游戏|追剧|综艺|已(?:经)?(?:获救|救出|脱险|脱困|解决|撤离|"
-    r"安全转移|恢复|得到控制|扑灭)|报平安|平安了|辟谣|谣言|不实信息|致敬|点赞|感谢|科普|提醒您|"
-    r"注意事项|如何(?:自救|避险|预防)|预防|回顾|纪念|周年"
+    r"已(?:经)?(?:获救|救出|脱险|脱困|解决|撤离|"
+    r"安全转移|恢复|得到控制|扑灭)|报平安|平安了|辟谣|谣言|不实信息|致敬|点赞|感谢|提醒您|注意事项|"
+    r"预防|回顾|纪念"
 )
 
 
-def urgency(text: str) -> Urgency:
+def urgency(text: str, read: Calling | None = None) -> Urgency:
     """Score 0..1, rounded to 3 decimals, and the reasons in the order of their weight.
 
-    Words such as 救命 or 急 alone, as in chatter, weigh little: they count fully only beside an
-    address, a contact, or a danger that is named.
+    `read`: what `calling` made of the post, if that is known. Words such as 救命 or 急 alone, as in
+    chatter, weigh little: they count fully only beside a call for help or a danger that is named.
     """
     text = text[:MAX_CHARACTERS]
+    read = calling(text) if read is None else read
     found = [rule for rule in (_LIFE, _SAFETY, _TIME, _VULNERABLE, _CROWD) if _holds(rule, text)]
     weights = {rule.reason: rule.weight for rule in found}
-    danger = _LIFE in found or _SAFETY in found
-    if _HELP.search(text):
-        contact = bool(_CONTACT.search(text))
-        if contact and _ADDRESS.search(text):
-            weights["求助并留有地址和联系方式"] = 0.55
-        elif contact:
-            weights["求助并留有联系方式"] = 0.45
-        elif _ADDRESS.search(text):
-            weights["求助并说明地点"] = 0.4
-        elif danger:
-            weights["求助"] = 0.3
-        else:
-            weights["求助"] = 0.1
-    called = any(reason.startswith("求助并") for reason in weights)
-    if not danger and not called:
-        weights = {reason: weight * 0.4 for reason, weight in weights.items()}
-    if weights and _OTHER_TONE.search(text) and not called:
-        weights = {reason: weight * _DAMPED for reason, weight in weights.items()}
+    now = danger(text, read)
+    asks, factor = read.asks, 1.0
+    if not now.alarm:
+        asks *= _UNREAL if unreal(text) else 1.0
+        asks *= _LETTER if len(text) > _LONG else 1.0
+    called = asks >= _ASKS
+    if not now.alarm:
+        factor = _SHARE + (1 - _SHARE) * asks if _ASKED.search(text) else 1.0
+        factor *= _LETTER if len(text) > _LONG else 1.0
+        if not called and not {_LIFE.reason, _SAFETY.reason} & weights.keys():
+            factor = min(factor, _IDLE)
+        if not called and _elsewhere(text):
+            factor = min(factor, _DAMPED)
+        factor = min(factor, _UNREAL) if unreal(text) else factor
+    weights = {reason: weight * factor for reason, weight in weights.items()}
+    if asks >= _LEAST:
+        reason, weight = _call(text)
+        weights[reason] = weight * asks
+    if now.alarm:
+        weights["眼下有人有生命危险"] = _DANGER * now.probability
     rest = 1.0
     for weight in weights.values():
         rest *= 1 - weight
     ordered = sorted(weights, key=lambda reason: (-weights[reason], reason))
     return Urgency(score=round(1 - rest, 3), reasons=tuple(ordered))
+
+
+def _elsewhere(text: str) -> bool:
+    """It reports, thanks, denies, advises, or speaks of what is over."""
+    return _OTHER_TONE.search(text) is not None or not_now(text)
+
+
+def _call(text: str) -> tuple[str, float]:
+    """How a call for help is made, and what it weighs."""
+    contact, address = bool(_CONTACT.search(text)), bool(_ADDRESS.search(text))
+    if contact and address:
+        return "求助并留有地址和联系方式", 0.8
+    if contact:
+        return "求助并留有联系方式", 0.75
+    return ("求助并说明地点", 0.7) if address else ("求助", 0.6)
 
 
 def _holds(rule: Rule, text: str) -> bool:

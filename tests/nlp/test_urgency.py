@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlp.training.evaluate import urgency_auc
+from nlp.training.calling import urgency_auc
 from nlp.urgency import urgency
 
 PRESSING = [
@@ -50,6 +50,24 @@ def test_reasons_are_named(text: str, reason: str) -> None:
     assert reason in urgency(text).reasons
 
 
+def test_an_offer_thanks_or_a_report_is_less_pressing_than_the_call() -> None:
+    call = urgency("牧野区建北一路家属院老人被困三天，没水没电，急需皮划艇救援，电话【电话】")
+    others = [
+        "我们可以免费提供住宿和热饭，有需要的请联系，电话【电话】",
+        "感谢救援队，家里老人已经被救出，辛苦了",
+        "【记者直击】消防员连夜救援被困群众，致敬英雄",
+        "昨晚看的电影里老人被困三天，看哭了",
+        "社区消防演练：模拟六楼起火，老人被困，急需救援",
+    ]
+    assert call.score >= 0.8
+    assert max(urgency(text).score for text in others) < 0.5
+
+
+def test_a_history_in_a_long_letter_weighs_less_than_the_same_words_alone() -> None:
+    letter = "我小区的物业收费不合理。" * 60 + "几年前曾有老人晕倒，请有关部门尽快处理。"
+    assert urgency(letter).score < urgency(letter[-30:]).score
+
+
 def test_no_reason_no_urgency() -> None:
     found = urgency("今天天气不错")
     assert (found.score, found.reasons) == (0.0, ())
@@ -67,7 +85,7 @@ def test_calls_for_rescue_rank_first_on_the_flood(real_data: Path) -> None:
     assert found is not None
     count, auc = found
     assert count > 200
-    assert auc >= 0.75
+    assert auc >= 0.88  # 0.91 measured; each post scored by a model that did not see it
 
 
 def test_ordinary_chatter_is_rarely_urgent(real_data: Path) -> None:
