@@ -268,11 +268,13 @@ def open_app(
     """
     settings = settings or load_settings()
     url, archive = follow(settings.archive_url, lambda one: open_engine(settings, one))
-    if is_servers(url):
+    folder = settings.path(settings.archive.spool)
+    # a file has no need of it, but a server that was left by a switch may have filled it before
+    if is_servers(url) or (folder / "waiting.db").exists():
         from archive.spool import spooled
 
         archive = spooled(
-            archive, settings.path(settings.archive.spool),
+            archive, folder,
             limit_bytes=settings.archive.spool_mb << 20, drains=drains, clock=clock,
         )  # fmt: skip
     return App(settings, archive, clock, url)

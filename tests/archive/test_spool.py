@@ -24,7 +24,7 @@ from archive.spool import waiting_in
 from archive.spool.entries import put_entries
 from archive.spool.store import Entry, Spool
 from huiyin import check
-from huiyin.app import App
+from huiyin.app import App, open_app
 from huiyin.clock import system_clock
 from huiyin.errors import ArchiveAway, ArchiveError, ArchiveFull
 from huiyin.records import Lease
@@ -316,3 +316,17 @@ def test_doctor_and_console_say_what_waits(
     engine.away.unlink()
     until(lambda: drained(archive))
     assert list(check._spool(app)) == []
+
+
+def test_what_waited_for_a_server_arrives_in_the_file_that_took_its_place(tmp_path: Path) -> None:
+    """A switch refuses while anything waits; what came in at that very moment is not forgotten."""
+    settings = load_settings(tmp_path)
+    folder = settings.path(settings.archive.spool)
+    assert waiting_in(open_app(settings).archive) is None and not folder.exists()
+    spool = Spool(folder, limit_bytes=1 << 20)
+    spool.add(put_entries([post(1)]), at(0))
+    spool.close()
+    app = open_app(settings)
+    until(lambda: drained(app.archive))
+    assert stored(app.archive, "weibo:1") == post(1)
+    app.archive.close()
