@@ -146,21 +146,27 @@ def held_out(matrix: Any, data: Rows, strength: float, seed: int = 0) -> Any:
 
 
 def urgency_auc(data: Path, seed: int = 0) -> tuple[int, float] | None:
-    """(posts, AUC) of `urgency` for 求救 against the other labelled flood posts, cross-validated.
+    """(posts, AUC) of what `held_out_urgency` gives; None where the data are absent."""
+    wanted, values = held_out_urgency(data, seed)
+    return (len(wanted), float(roc_auc_score(wanted, values))) if wanted else None
+
+
+def held_out_urgency(data: Path, seed: int = 0) -> tuple[list[bool], list[float]]:
+    """Whether each labelled flood post is 求救, and its `urgency`, cross-validated.
 
     Hashtags, the flood's name and the label's own word are taken out; each post is scored by a
-    model that saw neither it nor a near copy. None where the data are absent.
+    model that saw neither it nor a near copy. Both empty where the data are absent.
     """
     found = asking(data)
     if not found.texts:
-        return None
+        return [], []
     matrix = features(_vectorizer().fit(found.texts), found.texts)
     asks = 1 / (1 + np.exp(-held_out(matrix, found, STRENGTH["asks"], seed)))
     values = []
     for text, share in zip(found.texts, asks, strict=True):
         allowed = any(cues.read(text)[name] for name in cues.ASKING)
         values.append(urgency(text, Calling(float(share) if allowed else 0.0, 0.0)).score)
-    return found.own, float(roc_auc_score(found.labels, values))
+    return found.labels.tolist(), values
 
 
 def _vectorizer() -> TfidfVectorizer:

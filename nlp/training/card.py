@@ -17,8 +17,9 @@ One Chinese encoder (BERT, {layers} layers, hidden {hidden}, {vocabulary} pieces
 dimensions, all from one forward pass: sentiment (3), emotion (6), intent (7), category (7 main
 classes of government messages), and whether a post wants an answer. Texts are read up to {length}
 tokens; of longer ones the first three quarters of that and the end. On processors with bfloat16
-instructions it runs in bfloat16, elsewhere in float32; the id says which. Urgency and places are
-rules, not this model.
+instructions it runs in bfloat16, elsewhere in float32; the id says which. Urgency,
+places and what lies below the main category are not this model's: `nlp/urgency.py`,
+`nlp/places.py`, `nlp/categories/`.
 
 It starts from **BAAI/bge-small-zh-v1.5** (MIT; C-Pack, Xiao et al. 2023, arXiv 2309.07597). Its
 vocabulary of 21,128 was cut to the pieces that our texts use, 200 emoji were added, and all tasks
@@ -84,8 +85,8 @@ _TAIL = """
   counts as praise.
 - 求助, 举报, 建议 and 表扬 have few or no hand labels; they rest on what titles say outright. Trust
   投诉 and 咨询 more.
-- Category always names one of seven classes, also for chatter that belongs to none, with a
-  probability that is then worth little. Classes below the main one are not decided.
+- Category: seven main classes come from the trained head; the other eight, 无 and the lower levels
+  from likeness of vectors to names and examples, which is worth much less: see the tree's levels.
 - Sentiment was learned mostly from epidemic posts of 2020 and from texts that had lost their stop
   words; other times and topics are further away than the figures suggest.
 - Only Chinese is read. Traditional characters are folded to simplified ones first, one by one

@@ -72,12 +72,22 @@ def mentions(data: Path, folder: Path = LABELS_FOLDER) -> dict[str, list[Example
 
 
 def scored(
-    name: str, column: str, data: Path, score: Callable[[str], float], folder: Path = LABELS_FOLDER
+    name: str,
+    column: str,
+    data: Path,
+    score: Callable[[str], float],
+    measured: Callable[[str], bool],
+    folder: Path = LABELS_FOLDER,
 ) -> tuple[list[bool], list[float]]:
-    """Whether each text of `labels/<name>.csv` is "yes" in a column, and its score."""
+    """Whether each text of `labels/<name>.csv` is "yes" in a column, and its score.
+
+    Only texts for which `measured` holds: others may have been learned from.
+    """
     labelled = rows(name, folder)
     known = texts(data, set(labelled))
-    pairs = [(labelled[key].get(column), one.text) for key, one in known.items()]
+    pairs = [
+        (labelled[key].get(column), one.text) for key, one in known.items() if measured(one.text)
+    ]
     sure = [(label == "yes", score(text)) for label, text in pairs if label in ("yes", "no")]
     return [is_yes for is_yes, _ in sure], [value for _, value in sure]
 

@@ -110,7 +110,10 @@ def test_hand_labels_meet_their_texts(tmp_path: Path) -> None:
         {"sha256_16": _key("停水了 @某用户"), "danger": "yes"},
         {"sha256_16": _key("你好"), "danger": "no"}, {"sha256_16": _key("不相干"), "danger": "?"},
     ])  # fmt: skip
-    assert hand.scored("danger", "danger", folder, len, labels) == ([True, False], [8.0, 2.0])
+    both = hand.scored("danger", "danger", folder, len, lambda text: True, labels)
+    assert both == ([True, False], [8.0, 2.0])
+    one = hand.scored("danger", "danger", folder, len, lambda text: text != "你好", labels)
+    assert one == ([True], [8.0])
 
 
 def test_codes_are_compared_as_the_labels_name_them() -> None:
