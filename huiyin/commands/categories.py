@@ -269,6 +269,7 @@ def map_(
     json: Json = False,
 ) -> None:
     """写出（或补全）本单位类别与共用分类的对照文件，列出没有对应的。已填的行不动。"""
+    from huiyin.vectors import unpack
     from nlp.categories import default, mapping
     from nlp.categories.paths import joined
 
@@ -285,7 +286,9 @@ def map_(
         own = model.categories.classifier
         vectors, paths = versions.rows(name)
         kept = mapping.read(target) if target.exists() else []
-        proposed = mapping.propose(own.paths(), vectors, paths, tree)
+        classes = own.paths()
+        names = unpack(model.embed([mapping.name_of(path) for path in classes]))
+        proposed = mapping.propose(classes, names, vectors, paths, tree)
         rows = mapping.merged(proposed, kept)
         mapping.write(target, rows)
     lost = [joined(row.own) for row in rows if row.shared is None]

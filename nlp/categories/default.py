@@ -28,7 +28,8 @@ SHIPPED = DATA / "default.npz"
 EDITION = 1
 """Raised when the tree, its examples or the way they are fitted change."""
 OTHER = "其他"
-TEMPERATURES = (1.0, 1.0, 1.0)
+TEMPERATURES = (1.0, 0.32, 0.22)
+"""A level each; the lower two give 251 and 212 labelled messages the highest likelihood."""
 
 Embed = Callable[[Sequence[str]], list[bytes]]
 
@@ -37,32 +38,33 @@ Embed = Callable[[Sequence[str]], list[bytes]]
 class Blend:
     """How the head's probabilities h and the tree's q for the main classes are joined.
 
-    A class without head, or 无, wins over those with one where k * q^share is larger than the
-    head's best h * q^share; the sharpness makes a probability of how much larger. Chosen on
-    category_full (817 rows, of which 2 in 1,000 may leave the head's classes) and on how many
-    unlabelled messages leave them.
+    A class without head, or 无, wins over those with one where others * q^share is larger than the
+    head's best h * q^share; the sharpness makes a probability of how much larger. Among the
+    head's own classes the odds are h * q^inside. Chosen on category_full (its 317 development
+    rows lose 0.2 points of macro-F1 against the head alone) with the 300 labelled messages in view.
     """
 
+    inside: float = 0.1
     share: float = 0.25
-    others: float = 0.3
-    sharpness: float = 4.0
+    others: float = 0.5
+    sharpness: float = 3.0
 
     def __call__(self, head: Floats, tree: Floats, known: Sequence[int]) -> Floats:
         """Probabilities (n, mains) from the head's (n, known) and the tree's (n, mains)."""
         tree = np.maximum(tree, 1e-6)
         rest = [column for column in range(tree.shape[1]) if column not in known]
-        own = np.maximum(head, 1e-6) * tree[:, known] ** self.share
-        own_best = own.max(1)
-        own_share: Floats = own / own.sum(1, keepdims=True)
+        head, mine = np.maximum(head, 1e-6), tree[:, known]
+        own: Floats = head * mine**self.inside
+        own /= own.sum(1, keepdims=True)
         if not rest:
-            return own_share
+            return own
         other = self.others * tree[:, rest] ** self.share
-        margin = np.log(own_best) - np.log(other.max(1))
-        inside = 1 / (1 + np.exp(-self.sharpness * margin))
+        margin = np.log((head * mine**self.share).max(1)) - np.log(other.max(1))
+        within = 1 / (1 + np.exp(-self.sharpness * margin))
         sharp = tree[:, rest] / tree[:, rest].sum(1, keepdims=True)
         found = np.zeros_like(tree)
-        found[:, known] = inside[:, None] * own_share
-        found[:, rest] = (1 - inside)[:, None] * sharp
+        found[:, known] = within[:, None] * own
+        found[:, rest] = (1 - within)[:, None] * sharp
         return found
 
 
@@ -116,7 +118,7 @@ def finished(classifier: Classifier, blend: Blend | None = None) -> Classifier:
         about={
             "name": NAME,
             "edition": EDITION,
-            "blend": [said.share, said.others, said.sharpness],
+            "blend": [said.inside, said.share, said.others, said.sharpness],
         },
     )
 

@@ -2,7 +2,7 @@
 
 A third of the corrections, by a hash of the post, is never learned from: on these the new version
 is compared with the one in use. What an office's own rows said must not be forgotten either: the
-cross-validated figure on them may fall by one point at most.
+cross-validated figure on them may fall by one point, or by chance, at most.
 """
 
 from __future__ import annotations
@@ -30,9 +30,12 @@ HELD_SHARE = 1 / 3
 LEAST = 8
 """Corrections wanted on either side, to learn from and to compare on."""
 MAY_FALL = 0.01
-"""Points of macro-F1 (main class) that the rows of the version before may lose."""
-SHARES = (0.25, 0.5, 0.75)
-"""How much the tree may say beside the head (`Blend.share`)."""
+"""Macro-F1 (main class) that the rows of the version before may lose; with few rows, what chance
+
+alone moves it by (one standard error of a share).
+"""
+SAY = (0.3, 0.6, 1.0)
+"""How much the tree may say beside the head (`Blend.inside` and `share`)."""
 
 BETTER, EQUAL, WORSE, FORGETS = "better", "equal", "worse", "forgets"
 
@@ -47,6 +50,7 @@ class Side:
     levels: tuple[LevelScore, ...]
     base_macro_f1: float
     """Main class, cross-validated, on the rows fitted on besides corrections."""
+    base_rows: int
 
     def as_json(self) -> dict[str, object]:
         return {
@@ -126,7 +130,9 @@ def train_from_corrections(
     }  # fmt: skip
     base_old = _base_f1(old, base_vectors, base_paths, space)
     added = versions.add(replace(new, about=about), base_vectors, base_paths)
-    first, second = _side(name, old, kept, base_old), _side(added, new, kept, base_new)
+    size = len(base_paths)
+    first = _side(name, old, kept, base_old, size)
+    second = _side(added, new, kept, base_new, size)
     reason = judge(first, second)
     if reason == BETTER:
         versions.switch_on(added, f"{len(learn)} corrections", at)
@@ -135,7 +141,8 @@ def train_from_corrections(
 
 def judge(old: Side, new: Side) -> str:
     """better, equal, worse, or forgets (what the rows before had taught)."""
-    if new.base_macro_f1 < old.base_macro_f1 - MAY_FALL:
+    chance = (old.base_macro_f1 * (1 - old.base_macro_f1) / max(old.base_rows, 1)) ** 0.5
+    if new.base_macro_f1 < old.base_macro_f1 - max(MAY_FALL, chance):
         return FORGETS
     before = (old.right, old.levels[0].macro_f1)
     after = (new.right, new.levels[0].macro_f1)
@@ -212,11 +219,11 @@ def _blend(
     head = default.head_rows(learned.heads, labels)
     gold = np.array([mains.index((path or (NONE,))[0]) for path in learned.paths])
 
-    def right(share: float) -> int:
-        return int((replace(was, share=share)(head, shares, known).argmax(1) == gold).sum())
+    def right(blend: default.Blend) -> int:
+        return int((blend(head, shares, known).argmax(1) == gold).sum())
 
-    best = max((was.share, *SHARES), key=lambda share: (right(share), share == was.share))
-    return replace(was, share=best)
+    others = [replace(was, inside=say, share=say) for say in SAY]
+    return max((was, *others), key=lambda one: (right(one), one == was))
 
 
 def _base_f1(old: Classifier, vectors: Floats, paths: list[Path], space: str) -> float:
@@ -227,7 +234,7 @@ def _base_f1(old: Classifier, vectors: Floats, paths: list[Path], space: str) ->
     return cross_validate(vectors, paths, space)[1][0].macro_f1
 
 
-def _side(name: str, classifier: Classifier, rows: _Rows, base: float) -> Side:
+def _side(name: str, classifier: Classifier, rows: _Rows, base: float, size: int) -> Side:
     """A version on the held-back corrections, judged as deep as the reviewer went."""
     decided = decide(classifier, rows.heads, rows.vectors)
     guesses = [
@@ -235,4 +242,4 @@ def _side(name: str, classifier: Classifier, rows: _Rows, base: float) -> Side:
         for one, gold in zip(decided, rows.paths, strict=True)
     ]
     right = sum(guess == gold for guess, gold in zip(guesses, rows.paths, strict=True))
-    return Side(name, right, tuple(scores(rows.paths, guesses)), base)
+    return Side(name, right, tuple(scores(rows.paths, guesses)), base, size)
