@@ -12,7 +12,7 @@ from pathlib import Path
 from huiyin.records import Analysis, Category, Labelled, Place, text_sha
 from huiyin.settings import ModelChoices
 from nlp import foreign, languages, places
-from nlp.answering import needs_answer
+from nlp.answering import here, needs_answer
 from nlp.base import Shares, Text
 from nlp.categories.classifier import vector_space
 from nlp.categories.deciding import Categories
@@ -118,6 +118,7 @@ class Analyser:
         ]
 
     def _analysis(self, item: Text, one: _Understood, category: Category) -> Analysis:
+        named = places.find(one.text, item.region)
         return Analysis(
             model=self.model,
             text_sha=text_sha(item.title, item.text),
@@ -125,9 +126,9 @@ class Analyser:
             emotion=_labelled("emotion", one),
             intent=_labelled("intent", one),
             category=category,
-            needs_answer=one.shares["needs_answer"]["yes"],
+            needs_answer=here(one.shares["needs_answer"]["yes"], named, item.region),
             urgency=urgency(one.text),
-            places=tuple(_as_written(place, one) for place in places.find(one.text, item.region)),
+            places=tuple(_as_written(place, one) for place in named),
             vector=one.vector,
             language=one.language,
         )
