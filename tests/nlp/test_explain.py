@@ -90,20 +90,21 @@ REAL = [
 
 def test_named_words_weigh_more_than_random_ones(analyser: Analyser) -> None:
     order, better, tried = random.Random(4), 0, 0
-    full = analyser.shares(REAL)
-    for text, share, said in zip(REAL, full, explain(analyser, list(map(Text, REAL))), strict=True):
-        for task, found in said.items():
+    texts = REAL[:3]
+    found = explain(analyser, [Text(text) for text in texts])
+    for text, share, said in zip(texts, analyser.shares(texts), found, strict=True):
+        for task, named in said.items():
             label = max(share[task], key=share[task].__getitem__)
-            drawn = [order.sample(words(text), 3) for _ in range(5)]
-            sets = [[(one.start, one.end) for one in found], *drawn]
+            drawn = [order.sample(words(text), 3) for _ in range(3)]
+            sets = [[(one.start, one.end) for one in named], *drawn]
             falls = [
                 share[task][label] - one[task][label]
                 for one in analyser.shares([_without(text, spans) for spans in sets])
             ]
-            assert falls[0] == pytest.approx(sum(one.weight for one in found), abs=0.02)
+            assert falls[0] == pytest.approx(sum(one.weight for one in named), abs=0.02)
             tried += 1
-            better += falls[0] > sum(falls[1:]) / 5
-    assert better >= 0.9 * tried
+            better += falls[0] > sum(falls[1:]) / 3
+    assert better >= 0.8 * tried  # few and short; benchmarks/explaining.py measures 500 posts
 
 
 def _without(text: str, spans: Sequence[tuple[int, int]]) -> str:
