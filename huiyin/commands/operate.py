@@ -66,7 +66,7 @@ def crawl() -> None:
     """只运行采集。"""
     from huiyin import processes
 
-    with opened() as app, stop_on_signals() as stop:
+    with stop_on_signals() as stop, opened() as app:
         anew = processes.crawl(app, stop)
     if anew:
         start_anew()
@@ -76,7 +76,7 @@ def work() -> None:
     """只运行理解、立案和拟稿。"""
     from huiyin import processes
 
-    with opened() as app, stop_on_signals() as stop:
+    with stop_on_signals() as stop, opened() as app:
         anew = processes.work(app, stop)
     if anew:
         start_anew()
@@ -86,7 +86,7 @@ def watch() -> None:
     """只运行事件发现和告警。"""
     from huiyin import processes
 
-    with opened() as app, stop_on_signals() as stop:
+    with stop_on_signals() as stop, opened() as app:
         anew = processes.watch(app, stop)
     if anew:
         start_anew()

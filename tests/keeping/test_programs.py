@@ -65,9 +65,11 @@ def test_running_programs_follow_the_switch(tmp_path: Path) -> None:
         back = huiyin(tmp_path, "archive", "switch", "--back")
         assert back.returncode == 0, back.stderr
         assert until(lambda: opens(watch.pid, old) and not opens(watch.pid, new))
-    finally:
         watch.send_signal(signal.SIGTERM)
         assert watch.wait(30) == 0
+    finally:
+        watch.kill()
+        watch.wait()
 
 
 def test_a_follower_hands_over_to_the_switch(tmp_path: Path) -> None:
