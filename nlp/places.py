@@ -94,17 +94,19 @@ def find(text: str, region: str | None = None) -> tuple[Place, ...]:
     for match in found:
         if match.form.all:
             named += [(match, code) for code in match.form.codes]
-        elif (code := _decide(match, sure + named, region)) is not None:
+        elif (code := _decide(text, match, sure + named, region)) is not None:
             named.append((match, code))
     return _deepest(named, text)
 
 
-def _decide(match: _Found, others: list[_Named], region: str | None) -> str | None:
+def _decide(text: str, match: _Found, others: list[_Named], region: str | None) -> str | None:
     """The code that a match stands for, or None when nothing decides it."""
     form = match.form
     if form.level == SURE and form.is_one:
-        return (_by_parent(match, others, 0) if len(form.codes) > 1 else None) or form.codes[0]
-    under = _by_parent(match, others, (_ADJACENT, _NEAR, _FAR)[form.level])
+        return (_by_parent(text, match, others, 0) if len(form.codes) > 1 else None) or form.codes[
+            0
+        ]
+    under = _by_parent(text, match, others, (_ADJACENT, _NEAR, _FAR)[form.level])
     if under is not None or form.level == WORD:
         return under
     if region:
@@ -119,12 +121,12 @@ def _decide(match: _Found, others: list[_Named], region: str | None) -> str | No
     return large[0] if len(large) == 1 else None
 
 
-def _by_parent(match: _Found, others: list[_Named], reach: int) -> str | None:
+def _by_parent(text: str, match: _Found, others: list[_Named], reach: int) -> str | None:
     """The one of the match's places that lies in a place named near enough, the nearest first."""
     near = []
     for other, code in others:
         before = match.start - other.end
-        if before < 0 and reach <= _ADJACENT:
+        if reach <= _ADJACENT and (before < 0 or text[other.end : match.start].strip(_GAP)):
             continue
         distance = before if before >= 0 else other.start - match.end + _BEHIND
         if other is not match and distance <= reach:
@@ -194,7 +196,7 @@ def _is_large(code: str) -> bool:
 
 def _matches(text: str) -> Iterator[_Found]:
     """Leftmost longest matches that are not part of another kind of name."""
-    table, position, last = _table(), 0, 0
+    table, position, last = _table(), 0, -1
     lengths, forms = table.lengths, table.forms
     while position < len(text) - 1:
         for length in lengths.get(text[position : position + 2], ()):
@@ -204,7 +206,7 @@ def _matches(text: str) -> Iterator[_Found]:
         else:
             position += 1
             continue
-        end = position + length
+        end = min(position + length, len(text))
         if form.codes and not _is_other(text, position, end, form, last):
             yield _Found(position, end, form)
         position = last = end
