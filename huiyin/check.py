@@ -41,8 +41,8 @@ def run_checks(app: App) -> list[Finding]:
     """All findings; a check that itself fails is a finding, never a crash."""
     findings: list[Finding] = []
     for check in (
-        _archive, _moving, _backup, _spool, _secret, _model, _queues, _sources, _people, _channels,
-        _disk,
+        _archive, _moving, _backup, _spool, _secret, _model, _categories, _queues, _sources,
+        _people, _channels, _disk,
     ):  # fmt: skip
         findings += _guarded(check, app)
     return findings
@@ -132,6 +132,23 @@ def _secret(app: App) -> Iterator[Finding]:
 
 def _model(app: App) -> Iterator[Finding]:
     yield Finding("模型", "ok", app.understanding.model)
+
+
+def _categories(app: App) -> Iterator[Finding]:
+    wanted, used = app.category_versions.current(), used_categories(app)
+    if used in ("", wanted):
+        yield Finding("分类", "ok", wanted)
+        return
+    yield Finding(
+        "分类", "bad", f"启用的是 {wanted}，但它读不出来，或是按另一个模型训练的；现在用 {used}",
+        "用原来的 CSV 再运行 huiyin train categories，或 huiyin categories use default",
+    )  # fmt: skip
+
+
+def used_categories(app: App) -> str:
+    """The version that the model in use decides by; empty for one without categories."""
+    categories = getattr(app.understanding, "categories", None)
+    return "" if categories is None else str(categories.name)
 
 
 def _queues(app: App) -> Iterator[Finding]:
