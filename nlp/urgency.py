@@ -96,11 +96,21 @@ _CROWD = Rule(
         r"全(?:村|小区|班|校|楼)|整(?:村|栋|个小区)|集体|聚集|堵(?:路|门)|拉横幅|围堵"
     ),
 )
+_UNREST = Rule(
+    "可能引发聚集冲突",
+    0.4,
+    re.compile(
+        r"讨薪|罢工|罢课|堵路|堵门|堵(?:了|住)?(?:大门|马路)|拉(?:起)?横幅|围堵|爬(?:上)?塔吊|集体上访|静坐|打群架|"
+        r"(?:工人|业主|家长|村民|司机|商户|职工|群众).{0,16}聚集(?!性|感染)|聚集.{0,8}(?:讨|维权|抗议|示威)|"
+        r"(?:拖欠|欠).{0,6}(?:工资|工钱|血汗钱).{0,40}(?:聚集|跳楼|走投无路|过年|没法活)"
+    ),
+)
 _OTHER_TONE = re.compile(
     r"已(?:经)?(?:获救|救出|脱险|脱困|解决|撤离|"
     r"安全转移|恢复|得到控制|扑灭)|报平安|平安了|辟谣|谣言|不实信息|致敬|点赞|感谢|提醒您|注意事项|"
     r"预防|回顾|纪念"
 )
+_GRAVE = {_LIFE.reason, _SAFETY.reason, _UNREST.reason}
 
 
 def urgency(text: str, read: Calling | None = None) -> Urgency:
@@ -111,7 +121,9 @@ def urgency(text: str, read: Calling | None = None) -> Urgency:
     """
     text = text[:MAX_CHARACTERS]
     read = calling(text) if read is None else read
-    found = [rule for rule in (_LIFE, _SAFETY, _TIME, _VULNERABLE, _CROWD) if _holds(rule, text)]
+    found = [
+        rule for rule in (_LIFE, _SAFETY, _UNREST, _TIME, _VULNERABLE, _CROWD) if _holds(rule, text)
+    ]
     weights = {rule.reason: rule.weight for rule in found}
     now = danger(text, read)
     asks, factor = read.asks, 1.0
@@ -122,7 +134,7 @@ def urgency(text: str, read: Calling | None = None) -> Urgency:
     if not now.alarm:
         factor = _SHARE + (1 - _SHARE) * asks if _ASKED.search(text) else 1.0
         factor *= _LETTER if len(text) > _LONG else 1.0
-        if not called and not {_LIFE.reason, _SAFETY.reason} & weights.keys():
+        if not called and not _GRAVE & weights.keys():
             factor = min(factor, _IDLE)
         if not called and _elsewhere(text):
             factor = min(factor, _DAMPED)

@@ -44,6 +44,7 @@ def test_pressing_posts_rank_above_ordinary_ones() -> None:
         (PRESSING[3], "涉及公共安全"),
         ("全村断水，孩子发烧", "时间紧迫"),
         ("几十户居民被淹", "涉及多人"),
+        ("工地拖欠几十名农民工工资，工人们在项目部门口聚集讨薪", "可能引发聚集冲突"),
     ],
 )
 def test_reasons_are_named(text: str, reason: str) -> None:
