@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -85,8 +86,12 @@ def _decision(
     if len(children) == 1:
         return np.zeros((1, dims), np.float32), np.zeros(1, np.float32)
     model = LogisticRegression(C=C, max_iter=_STEPS, class_weight="balanced")
-    model.fit(vectors, targets)
-    weights, bias = model.coef_.astype(np.float32), model.intercept_.astype(np.float32)
+    with warnings.catch_warnings():  # two rows a class are what some offices have
+        warnings.filterwarnings("ignore", message="The number of unique classes", module="sklearn")
+        model.fit(vectors, targets)
+    # As the file keeps them, so that who fitted and who loaded a tree give the same answers.
+    weights, bias = model.coef_.astype(np.float16), model.intercept_.astype(np.float32)
+    weights = weights.astype(np.float32)
     if len(children) == 2:  # scikit-learn keeps one row for two classes
         weights = np.concatenate([np.zeros_like(weights), weights])
         bias = np.concatenate([np.zeros_like(bias), bias])

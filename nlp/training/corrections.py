@@ -191,12 +191,20 @@ def _fit(
     """The new tree, and its cross-validated macro-F1 (main class) on the base rows."""
     vectors = np.concatenate([base_vectors, learned.vectors])
     paths = [*base_paths, *learned.paths]
-    new, _, guesses = cross_validate(vectors, paths, space)
-    base = scores(base_paths, guesses[: len(base_paths)])[0].macro_f1
     blend = default.blend_of(old)
-    if blend is not None:
-        new = default.finished(new, _blend(base_vectors, base_paths, learned, space, blend))
-    return new, base
+    if blend is not None:  # two rows a class below the first level: nothing to validate there
+        mains = _mains(paths)
+        guesses = cross_validate(vectors, mains, space)[2]
+        new = default.finished(
+            fit(vectors, paths, space), _blend(base_vectors, base_paths, learned, space, blend)
+        )
+    else:
+        new, _, guesses = cross_validate(vectors, paths, space)
+    return new, scores(base_paths, guesses[: len(base_paths)])[0].macro_f1
+
+
+def _mains(paths: Sequence[Path]) -> list[Path]:
+    return [path[:1] for path in paths]
 
 
 def _blend(
@@ -231,7 +239,7 @@ def _base_f1(old: Classifier, vectors: Floats, paths: list[Path], space: str) ->
     levels = old.about.get("levels")
     if isinstance(levels, list) and levels and "corrections" not in old.about:
         return float(levels[0]["macro_f1"])
-    return cross_validate(vectors, paths, space)[1][0].macro_f1
+    return cross_validate(vectors, _mains(paths), space)[1][0].macro_f1
 
 
 def _side(name: str, classifier: Classifier, rows: _Rows, base: float, size: int) -> Side:

@@ -28,9 +28,11 @@ from huiyin.records import (
     text_sha,
 )
 from huiyin.vectors import pack, unpack
+from nlp.analyser import Analyser
 from nlp.base import Text
 from nlp.categories import Corrections, Versions
 from nlp.categories.deciding import Categories
+from nlp.model import Model
 from nlp.stage import AnalysisStage
 from nlp.training import categories as training
 from nlp.training.corrections import train_from_corrections
@@ -274,3 +276,33 @@ def test_a_correction_record_travels_with_the_archive(archive: Archive) -> None:
     [one] = archive.records(Correction, Scope.of(OFFICE), ref="weibo:0")
     assert one.record.category == ("环境",)
     assert archive.records(Correction, Scope.of("weibo:9")) == []
+
+
+@pytest.mark.timeout(600)
+def test_the_default_tree_learns_what_an_office_means(
+    archive: Archive, model: Model, tmp_path: Path
+) -> None:
+    """The head files noise under 城乡建设; reviewers say 环境保护; the head must give way."""
+    noise = ("环境保护", "环境污染", "噪音污染")
+    office, versions = Analyser(model, categories=tmp_path / "c"), Versions(tmp_path / "c")
+    texts = [
+        f"{where}{what}，{how}" for where in ("望湖路", "春江小区", "北门街道", "新城花园")
+        for what in ("工地夜里施工", "楼下广场舞", "酒吧音响", "门口的喇叭")
+        for how in ("吵得睡不着", "噪音太大", "天天扰民")
+    ]  # fmt: skip
+    found = office.analyse([Text(text) for text in texts])
+    ids = put(archive, texts)
+    archive.write_analyses(list(zip(ids, found, strict=True)))
+    corrections = Corrections(archive, lambda: START)
+    for post in ids:
+        corrections.correct(post, noise, REVIEWER)
+    result = train_from_corrections(archive, office, versions, START, lambda done, total: None)
+    assert result.old.name == "default"
+    assert result.new.right >= result.old.right
+    assert result.switched_on == (result.reason == "better")
+    if result.old.right < result.held:
+        assert result.switched_on, result
+        again = Analyser(model, categories=tmp_path / "c")
+        said = again.analyse([Text("老车站那边歌厅半夜放音响，吵得睡不着"), Text("小区停水三天了")])
+        assert said[0].category.path == noise and said[0].category.by == "v0001"
+        assert said[1].category.path[0] == "城乡建设", "the rest was forgotten"
