@@ -75,7 +75,7 @@ posts **labelled by two readers that are language-model assistants, not people**
 they agreed, is in `nlp/training/labels/README.md`. Most mentions were drawn so that no intent is
 absent, so rare intents are commoner there than in a day's mentions. There, the rules that correct
 the head are measured with it; the weights of the cues for wanting an answer were set on half of
-these mentions (`nlp/answering.py`), so that figure flatters.
+these mentions (`nlp/answering.py`), so `needs_answer/mentions` is measured on the other half.
 
 """
 
@@ -84,8 +84,9 @@ _TAIL = """
 
 - Sarcasm, dialect, homophones and the slang of the 2010s are often misread; praise meant as mockery
   counts as praise.
-- Intent was learned from messages to offices and from what titles say outright. Among such messages
-  投诉 and 咨询 can be used; on short mentions see `intent/mentions` above before trusting any class.
+- Intent was learned from messages to offices and from what titles say outright. Among such
+  messages 投诉 and 咨询 can be used; on short mentions see `intent/mentions` above before trusting
+  any class.
 - Category: seven main classes come from the trained head; the other eight, 无 and the lower levels
   from likeness of vectors to names and examples, which is worth much less: see the tree's levels.
 - Sentiment was learned mostly from epidemic posts of 2020 and from texts that had lost their stop

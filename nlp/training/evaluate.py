@@ -92,7 +92,7 @@ def evaluate(
         loaded, foreign.load(others or ModelChoices(), loaded.labels, home or Path())
     )
     sets = data.load(TrainConfig(data=folder, out=folder, openings=0.0))
-    found = {**sets.dev, **hand.mentions(folder)}
+    found = {**sets.dev, **hand.mentions(folder, answers=_kept_back)}
     dev = {name: rows for name, items in found.items() if (rows := known_rows(name, items))}
     step = _Steps(progress, len(dev) + 4 + (len(baseline.TASKS) + 1) * with_baseline)
     floors = _floors(sets, dev, cache, step) if with_baseline else {}
@@ -173,8 +173,7 @@ def urgency_ranks(folder: Path) -> list[Ranking]:
         return urgency(calling.nameless(text)).score
 
     danger, calm = (
-        hand.scored(name, "danger", folder, score, lambda text: not calling.learned(text))
-        for name in ("danger", "calm")
+        hand.scored(name, "danger", folder, score, _kept_back) for name in ("danger", "calm")
     )
     found = [
         ranking(
@@ -199,6 +198,11 @@ def ranking(name: str, wanted: Sequence[bool], values: Sequence[float]) -> Ranki
     ]
     low, high = (float(np.quantile(samples, share)) for share in (0.025, 0.975))
     return Ranking(name, len(gold), int(gold.sum()), float(roc_auc_score(gold, scored)), low, high)
+
+
+def _kept_back(text: str) -> bool:
+    """The half of the readers' labels that nothing was learned from."""
+    return not calling.learned(text)
 
 
 class _Steps:

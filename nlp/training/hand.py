@@ -55,8 +55,16 @@ def texts(data: Path, wanted: set[str]) -> dict[str, Text]:
     return found
 
 
-def mentions(data: Path, folder: Path = LABELS_FOLDER) -> dict[str, list[Example]]:
-    """`intent/mentions` and `needs_answer/mentions`: what an office would have to sort."""
+def mentions(
+    data: Path,
+    folder: Path = LABELS_FOLDER,
+    *,
+    answers: Callable[[str], bool] = lambda text: True,
+) -> dict[str, list[Example]]:
+    """`intent/mentions` and `needs_answer/mentions`: what an office would have to sort.
+
+    `answers`: texts whose wish for an answer is measured; from others it may have been learned.
+    """
     labelled = rows("mentions", folder)
     known = texts(data, set(labelled))
     found: dict[str, list[Example]] = {}
@@ -65,6 +73,7 @@ def mentions(data: Path, folder: Path = LABELS_FOLDER) -> dict[str, list[Example
             Example(clean(one.text), {task: labelled[key][task]}, {}, "hand")
             for key, one in known.items()
             if labelled[key].get(task) in LABELS[task]
+            and (task != "needs_answer" or answers(one.text))
         ]
         if examples:
             found[f"{task}/mentions"] = examples
