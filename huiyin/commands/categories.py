@@ -117,7 +117,7 @@ def _bad_rows(table: Labelled) -> None:
 
 
 def _show_levels(levels: tuple[LevelScore, ...]) -> None:
-    table = Table("级", "类别数", "行数", "macro-F1", "正确率", title="五折交叉验证")
+    table = Table("级", "类别数", "行数", "macro-F1", "正确率", title="交叉验证：没见过的行")
     for one in levels:
         table.add_row(
             str(one.level), str(one.classes), str(one.rows),
