@@ -26,7 +26,7 @@ from nlp.heads import ABOUT, WEIGHTS, Heads
 from nlp.text import clean, tokenise
 
 SHIPPED = Path(__file__).parent / "model"
-CODE_VERSION = 1
+CODE_VERSION = 2
 """Raised when cleaning, pooling or rules change what the same weights answer."""
 TASKS = ("sentiment", "emotion", "category", "intent", "needs_answer")
 _FILES = ("config.json", "model.safetensors", "tokenizer.json", ABOUT, WEIGHTS)

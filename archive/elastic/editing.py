@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from archive.elastic.bulk import Bulk, Outcome, Write, in_parts, update
 from archive.elastic.connection import BUSY_SECONDS, Elastic
-from archive.placing import fixed_time, month, suffix
+from archive.placing import fixed_month, suffix
 from huiyin.errors import ArchiveAway, ArchiveBusy
 
 T = TypeVar("T")
@@ -60,10 +60,9 @@ class Editor:
 
     def candidates(self, post_id: str, known: frozenset[str]) -> Sequence[str]:
         """The aliases among `known` that can hold an id."""
-        at = fixed_time(post_id)
-        if at is None:
+        place = fixed_month(post_id)
+        if place is None:
             return sorted(known)
-        place = month(at)
         return [
             alias for alias in (f"{self._es.posts}-{place[:4]}", f"{self._es.posts}-{place}")
             if alias in known

@@ -93,6 +93,37 @@ def train_heads(
     out.print(f"模型写在 {escape(str(folder))}")
 
 
+@train.command("student")
+def train_student(
+    teachers: Annotated[list[Path], typer.Argument(help="train heads 写出的文件夹，可几个。")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="模型写到哪个文件夹。")],
+    data: Data = None,
+    config: Annotated[Path | None, typer.Option(help="TOML 配置；默认用随附的。")] = None,
+    vectors_base: Annotated[str | None, typer.Option(help="句向量向哪个模型看齐。")] = None,
+    layers: Annotated[int, typer.Option(min=1, help="学生有几层。")] = 4,
+    hidden: Annotated[int, typer.Option(min=16, help="学生每层多宽，也是句向量的维数。")] = 256,
+    texts: Annotated[int, typer.Option(min=0, help="读多少条没有标注的文字。")] = 300_000,
+    epochs: Annotated[int, typer.Option(min=1, help="每条读几遍。")] = 2,
+    work: Annotated[Path, typer.Option(help="检查点放在哪里；换一个就从头训练。")] = Path(
+        "build/student"
+    ),
+) -> None:
+    """让几个大模型教出一个小而快的：学它们的概率和底座的句向量。可中断后接着训练。"""
+    from nlp.training.student import StudentConfig
+    from nlp.training.student import train as run
+
+    chosen = _training_config(
+        config, data=_data_folder(data), out=output, work=work, vectors_base=vectors_base
+    )
+    student = StudentConfig(
+        layers=layers, hidden=hidden, attention_heads=max(1, hidden // 64), texts=texts,
+        epochs=epochs,
+    )  # fmt: skip
+    with progress_bar("学生训练") as progress:
+        folder = run(chosen, student, teachers, progress)
+    out.print(f"模型写在 {escape(str(folder))}")
+
+
 def evaluate(
     data: Data = None,
     model: Annotated[Path | None, typer.Option(help="模型文件夹；默认按设置，或随附的。")] = None,

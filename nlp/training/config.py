@@ -76,6 +76,10 @@ class TrainConfig:
             "needs_answer": 0.5,
         }
     )
+    ngram_shares: dict[str, float] = dataclasses.field(
+        default_factory=lambda: {"emotion": 0.35, "sentiment": 0.25, "category": 0.35}
+    )
+    """What the n-grams' probabilities weigh beside the encoders'; tasks not named: nothing."""
 
     @classmethod
     def load(cls, path: Path | None = None, **overrides: object) -> "TrainConfig":

@@ -145,8 +145,8 @@ class _Tokens:
                 return cls(kept["flat"], kept["ends"])
         parts: list[np.ndarray] = []
         lengths: list[int] = []
-        texts = _texts(config, run)
-        while chunk := list(itertools.islice(texts, _LINES_AT_ONCE)):
+        found_texts = texts(config, run)
+        while chunk := list(itertools.islice(found_texts, _LINES_AT_ONCE)):
             for ids in tokenise(tokenizer, chunk, config.max_length):
                 parts.append(np.array(ids, dtype=np.uint16))
                 lengths.append(len(ids))
@@ -156,7 +156,7 @@ class _Tokens:
         return found
 
 
-def _texts(config: TrainConfig, run: PretrainConfig) -> Iterator[str]:
+def texts(config: TrainConfig, run: PretrainConfig) -> Iterator[str]:
     """All texts but the labelled development rows, each once; of the short ones a sample."""
     held = {item.text for items in data.load(config).dev.values() for item in items}
     seen: set[int] = {hash(text) for text in held}
