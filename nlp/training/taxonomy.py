@@ -66,8 +66,7 @@ def measure(data: File, understanding: Categorising) -> TreeScore | None:
     gold, guess = [path for _, path in rows], [one.category.path for one in found]
     shares = understanding.shares([_whole(text) for text, _ in rows])
     heads: list[Path] = [
-        (max(one["category"], key=lambda label: one["category"][label]),)
-        for one in shares
+        (max(one["category"], key=lambda label: one["category"][label]),) for one in shares
     ]
     top = np.array([max(one.category.probabilities.values()) for one in found])
     right = np.array([a[:1] == b[:1] for a, b in zip(guess, gold, strict=True)])
