@@ -43,7 +43,7 @@ from archive.keeping.base import DeadLetter, WholePost
 from archive.merging import first_counted
 from archive.placing import place_of
 from huiyin.clock import system_clock
-from huiyin.records import Post, StateRecord
+from huiyin.records import StateRecord
 
 Json = dict[str, Any]
 
@@ -73,7 +73,7 @@ class Restoring(Keep):
                 if known and _whole(known[0].source) == one:
                     continue
                 written += 1
-                if why := reason_against(one.post):
+                if why := reason_against(one.post.id, place_of(one.post)):
                     refused.append(DeadLetter(one.post, system_clock(), why))
                 else:
                     writes.append(self._restored(one, known[0] if known else None))
@@ -199,9 +199,9 @@ class Restoring(Keep):
             _require_done(outcome)
 
 
-def reason_against(post: Post) -> str:
-    """Why no server can store this post; empty when it may."""
-    size, month = len(post.id.encode()), place_of(post)
+def reason_against(post_id: str, month: str) -> str:
+    """Why no server can store such a post; empty when it may. `month`: see archive/placing.py."""
+    size = len(post_id.encode())
     if not 0 < size <= LONGEST_ID:
         return f"编号长 {size} 字节，最多 {LONGEST_ID}"
     if not _MONTHS[0] <= month <= _MONTHS[1]:

@@ -6,7 +6,6 @@ functions that SQLite uses too, and written if nobody wrote meanwhile; the serve
 
 from __future__ import annotations
 
-import hashlib
 import marshal
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -16,7 +15,7 @@ from pydantic_core import from_json, to_json
 
 from archive.base import Packer, PutReport
 from archive.elastic.bulk import Bulk, Outcome, Write, create, delete, put
-from archive.elastic.connection import LONGEST_ID, Elastic
+from archive.elastic.connection import Elastic
 from archive.elastic.documents import (
     counted_at,
     crawled,
@@ -29,6 +28,7 @@ from archive.elastic.documents import (
 )
 from archive.elastic.editing import MOST_ROUNDS, Editor
 from archive.elastic.purging import Purge
+from archive.elastic.restoring import letter_key, reason_against
 from archive.elastic.templates import DEAD_LETTERS
 from archive.merging import erased, merge
 from archive.placing import fixed_month, place_of
@@ -37,9 +37,6 @@ from huiyin.errors import ArchiveBusy
 from huiyin.records import Analysis, Post
 
 Json = dict[str, Any]
-
-_PLACES = ("1970", "2262-03")
-"""First and last month that the server's times can hold."""
 
 
 class Packed(NamedTuple):
@@ -186,12 +183,7 @@ class _Put:
                 yield self._create(one)
 
     def _can_be_stored(self, one: Packed) -> bool:
-        reason = ""
-        if not 0 < len(one.id.encode()) <= LONGEST_ID:
-            reason = f"编号长 {len(one.id.encode())} 字节，最多 {LONGEST_ID}"
-        elif not _PLACES[0] <= one.place <= _PLACES[1]:
-            reason = f"时间 {one.place} 不在 1970 到 2262 年之间"
-        if reason:
+        if reason := reason_against(one.id, one.place):
             self._reject(one, reason)
         return not reason
 
@@ -245,7 +237,7 @@ class _Put:
         body = to_json(
             {"id": one.id, "at": system_clock(), "reason": reason, "document": one.body.decode()}
         )
-        key = hashlib.sha256(one.id.encode()).hexdigest()
+        key = letter_key(one.id)
         for outcome in self._bulk.send([put(key, self._es.name(DEAD_LETTERS), body)]):
             if outcome.status >= 300:
                 raise outcome.refusal()
