@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import structlog
 
 from tests.elasticsearch import (  # noqa: F401 - fixtures
     _kept_prefix,
@@ -20,6 +22,13 @@ from tests.elasticsearch import (  # noqa: F401 - fixtures
 REAL_DATA_REASON = "real-data: HUIYIN_REAL_DATA names no folder with real data"
 CHROMIUM_REASON = "chromium: no Chromium on this machine"
 EXTRAS = ("chromium", "real-data", "elasticsearch")
+
+
+@pytest.fixture(autouse=True)
+def _plain_logs() -> Iterator[None]:
+    """A command that ran in a test leaves no logger behind that writes to the test's own stream."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

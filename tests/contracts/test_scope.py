@@ -24,7 +24,8 @@ NO_SCOPE_NEEDED = {
     "create", "counts", "check", "close",
     # the operator's own commands
     "track_changes", "changed_posts", "changed_records", "restore_posts", "restore_records",
-    "restore_failures", "remove_posts", "seal", "sealed", "health",
+    "restore_failures", "remove_posts", "dead_letters", "restore_dead_letters",
+    "remove_dead_letters", "seal", "sealed", "health",
     # takes what `get`, `records` or `change` gave to somebody in scope
     "replace",
 }  # fmt: skip
