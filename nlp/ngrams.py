@@ -1,8 +1,8 @@
-"""A linear model over hashed character n-grams, read beside the encoder.
+"""A linear model over hashed character n-grams, to stand beside an encoder.
 
 A small encoder reads meaning; which exact pieces of two and three characters stand in a text it
-partly forgets. A linear model sees only those, errs elsewhere, and costs next to nothing: the mean
-of both is better than either (docs/model-card.md has the figures).
+partly forgets. A linear model sees only those and errs elsewhere, so the mean of both may be better
+than either. Today it only helps to teach a student (nlp/training/targets.py).
 
 A text is the set of places in it at which an n-gram begins: weight of a bucket = its inverse
 document frequency, divided by the length of the whole vector.

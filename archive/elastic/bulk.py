@@ -62,6 +62,16 @@ class Outcome:
         inner = self.error.get("caused_by") or {}
         return f"{self.error.get('reason', '')} {inner.get('reason', '')}".strip()
 
+    @property
+    def unfit(self) -> bool:
+        """True when this document cannot be stored; a mapping that is too old would refuse all."""
+        return self.status == 400 and not self.outdated
+
+    @property
+    def outdated(self) -> bool:
+        """True when the index does not know a field: `huiyin init` has to be run."""
+        return bool(self.error.get("type") == "strict_dynamic_mapping_exception")
+
     def refusal(self) -> ArchiveError:
         """Our error for it."""
         return refused(self.status, {**self.error, "reason": self.reason})

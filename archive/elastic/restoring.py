@@ -51,7 +51,6 @@ AT_ONCE = 1000
 LETTERS_A_PAGE = 200
 _MONTHS = ("1970", "2262-03")
 """First and last that the server's times can hold."""
-_STRICT = "strict_dynamic_mapping_exception"
 
 
 class Restoring(Keep):
@@ -94,7 +93,7 @@ class Restoring(Keep):
     ) -> Iterator[DeadLetter]:
         """Do the writes; those that the server cannot do as they are."""
         for outcome in self._bulk.send(writes):
-            if outcome.status == 400 and outcome.error.get("type") != _STRICT:
+            if outcome.unfit:
                 post = wholes[outcome.write.id].post
                 yield DeadLetter(post, system_clock(), outcome.reason)
             else:

@@ -195,7 +195,7 @@ class _Put:
         elif outcome.status == 409:
             self._known.setdefault(one.id, []).insert(0, one)
             del self._created[one.id]
-        elif outcome.status == 400 and outcome.error.get("type") != _STRICT:
+        elif outcome.unfit:
             self._reject(one, outcome.reason)
             del self._created[one.id]
         else:
@@ -225,7 +225,7 @@ class _Put:
     _changes_refused = 0
 
     def _refused_change(self, outcome: Outcome) -> None:
-        if outcome.error.get("type") == _STRICT:
+        if outcome.outdated:
             raise outcome.refusal()
         for one in self._known[outcome.write.id]:
             self._reject(one, outcome.reason)
@@ -265,9 +265,6 @@ class _Put:
                 for post_id, others in doubles.items() for copy in others
             ))  # fmt: skip
         raise ArchiveBusy("这些帖文一直有别人在写", "请稍后再试")
-
-
-_STRICT = "strict_dynamic_mapping_exception"
 
 
 def _refresh(source: Json, one: Packed) -> tuple[Json | None, bool]:

@@ -15,6 +15,8 @@ SEPARATORS = ("/", ">", "|", "\\", "→", "»")
 _NARROW = str.maketrans({"／": "/", "＞": ">", "｜": "|", "＼": "\\", "﹥": ">"})
 _ARROW = re.compile(r"[-=—]+>")
 _SPACE = re.compile(r"\s+")
+_FORMULA = "=+-@"
+"""How a cell begins that a spreadsheet runs: class names come out in tables again."""
 LONGEST = 60
 """Characters of one class name."""
 
@@ -42,6 +44,8 @@ def parse(text: str, separator: str = SEPARATOR) -> Path:
         raise ValueError("类别中间有一级是空的")
     if any(len(part) > LONGEST for part in parts):
         raise ValueError(f"类别名超过 {LONGEST} 个字，像是把正文填进了类别")
+    if any(part[0] in _FORMULA for part in parts):
+        raise ValueError("类别名以 = + - @ 开头，表格软件会把它当公式")
     if parts == [NONE]:
         return ()
     return tuple(part.replace("/", "／") for part in parts)

@@ -109,8 +109,10 @@ class Versions:
         part = self.folder / ".current"
         self.folder.mkdir(parents=True, exist_ok=True)
         line = {"at": at.isoformat(timespec="seconds"), "to": name, "from": was, "why": why}
-        with (self.folder / "history.jsonl").open("a", encoding="utf-8") as out:
-            out.write(json.dumps(line, ensure_ascii=False) + "\n")
+        history = self.folder / "history.jsonl"
+        torn = history.is_file() and not history.read_bytes().endswith(b"\n")
+        with history.open("a", encoding="utf-8") as out:
+            out.write("\n" * torn + json.dumps(line, ensure_ascii=False) + "\n")
         part.write_text(name + "\n", encoding="utf-8")
         part.replace(self.folder / "current")
 
@@ -119,7 +121,13 @@ class Versions:
         file = self.folder / "history.jsonl"
         if not file.is_file():
             return []
-        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        found = []
+        for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                found.append(json.loads(line))
+            except ValueError:  # the power went in the middle of it: that switch did not happen
+                continue
+        return found
 
     def back(self, at: datetime) -> str:
         """Return to the version that was in use before; twice = to the one before that.

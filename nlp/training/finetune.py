@@ -15,7 +15,7 @@ from transformers import AutoModel, BertModel
 
 from nlp.heads import Heads
 from nlp.text import tokenise
-from nlp.training import batches, data, export, refit, scores, vocabulary
+from nlp.training import batches, checkpoints, data, export, refit, scores, vocabulary
 from nlp.training.config import LABELS, TrainConfig
 from nlp.training.data import Data, Example
 
@@ -238,28 +238,17 @@ def _accumulate(run: Run) -> None:
 
 
 def _checkpoint(run: Run, optimizer: torch.optim.Optimizer, step: int) -> None:
-    path = run.config.work / "checkpoint.pt"
-    state = {
-        "step": step,
-        "weights": _named(run),
-        "optimizer": optimizer.state_dict(),
-        "mean": run.mean,
-        "seen": run.seen,
-        "random": torch.get_rng_state(),
-    }
-    torch.save(state, path.with_suffix(".new"))
-    path.with_suffix(".new").replace(path)
+    checkpoints.save(
+        run.config.work / "checkpoint.pt", step, optimizer, weights=_named(run), mean=run.mean,
+        seen=run.seen,
+    )  # fmt: skip
 
 
 def _resume(run: Run, optimizer: torch.optim.Optimizer) -> int:
-    path = run.config.work / "checkpoint.pt"
-    if not path.exists():
+    state = checkpoints.load(run.config.work / "checkpoint.pt", optimizer)
+    if state is None:
         return 0
-    state = torch.load(path, weights_only=True)
     for name, value in _named(run).items():
         value.copy_(state["weights"][name])
-    optimizer.load_state_dict(state["optimizer"])
     run.mean, run.seen = state["mean"], state["seen"]
-    torch.set_rng_state(state["random"])
-    log.info("resuming at step %d", state["step"])
     return int(state["step"])

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from transformers import AutoModel, BertForMaskedLM
 
 from nlp.text import clean, tokenise
-from nlp.training import batches, data, export, vocabulary
+from nlp.training import batches, checkpoints, data, export, vocabulary
 from nlp.training.config import TrainConfig
 from nlp.training.finetune import autocast
 
@@ -241,19 +241,12 @@ def _write(config: TrainConfig, tokenizer: Tokenizer, model: BertForMaskedLM) ->
 def _checkpoint(
     config: TrainConfig, model: BertForMaskedLM, optimizer: torch.optim.Optimizer, step: int
 ) -> None:
-    path = config.work / "pretrain.pt"
-    state = {"step": step, "weights": model.state_dict(), "optimizer": optimizer.state_dict()}
-    torch.save({**state, "random": torch.get_rng_state()}, path.with_suffix(".new"))
-    path.with_suffix(".new").replace(path)
+    checkpoints.save(config.work / "pretrain.pt", step, optimizer, weights=model.state_dict())
 
 
 def _resume(config: TrainConfig, model: BertForMaskedLM, optimizer: torch.optim.Optimizer) -> int:
-    path = config.work / "pretrain.pt"
-    if not path.exists():
+    state = checkpoints.load(config.work / "pretrain.pt", optimizer)
+    if state is None:
         return 0
-    state = torch.load(path, weights_only=True)
     model.load_state_dict(state["weights"])
-    optimizer.load_state_dict(state["optimizer"])
-    torch.set_rng_state(state["random"])
-    log.info("resuming at step %d", state["step"])
     return int(state["step"])

@@ -23,7 +23,7 @@ from transformers import AutoModel, BertConfig, BertModel
 
 from nlp.heads import Heads
 from nlp.text import tokenise
-from nlp.training import batches, data, export, pairs, scores, targets
+from nlp.training import batches, checkpoints, data, export, pairs, scores, targets
 from nlp.training.config import LABELS, TrainConfig
 from nlp.training.finetune import autocast
 from nlp.training.targets import Targets
@@ -213,23 +213,16 @@ def _set_rate(optimizer: torch.optim.Optimizer, share: float, student: StudentCo
 
 
 def _checkpoint(run: _Run, optimizer: torch.optim.Optimizer, step: int) -> None:
-    path = run.config.work / "student.pt"
-    state = {
-        "step": step, "encoder": run.encoder.state_dict(), "heads": run.heads.state_dict(),
-        "optimizer": optimizer.state_dict(), "random": torch.get_rng_state(),
-    }  # fmt: skip
-    torch.save(state, path.with_suffix(".new"))
-    path.with_suffix(".new").replace(path)
+    checkpoints.save(
+        run.config.work / "student.pt", step, optimizer, encoder=run.encoder.state_dict(),
+        heads=run.heads.state_dict(),
+    )  # fmt: skip
 
 
 def _resume(run: _Run, optimizer: torch.optim.Optimizer) -> int:
-    path = run.config.work / "student.pt"
-    if not path.exists():
+    state = checkpoints.load(run.config.work / "student.pt", optimizer)
+    if state is None:
         return 0
-    state = torch.load(path, weights_only=True)
     run.encoder.load_state_dict(state["encoder"])
     run.heads.load_state_dict(state["heads"])
-    optimizer.load_state_dict(state["optimizer"])
-    torch.set_rng_state(state["random"])
-    log.info("resuming at step %d", state["step"])
     return int(state["step"])

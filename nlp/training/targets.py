@@ -7,6 +7,7 @@ a run that was stopped goes on where it was.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import itertools
 import logging
 from collections.abc import Callable, Sequence
@@ -167,18 +168,20 @@ def _kept(
     """(n, width) float16 in `<work>/<name>.npy`, made part by part; a stopped run goes on."""
     path, mark = config.work / f"{name}.npy", config.work / f"{name}.done"
     shape = (len(texts), width)
-    done = int(mark.read_text()) if mark.exists() and path.exists() else 0
+    of = hashlib.sha256("\0".join(texts).encode("utf-8", "replace")).hexdigest()
+    told = mark.read_text().split() if mark.exists() and path.exists() else []
+    if told and told[0] != of:
+        raise ValueError(f"{path} 是另一批文本的，请删掉它再运行")
+    done = int(told[1]) if told else 0
     mode = "r+" if done else "w+"
     kept = np.lib.format.open_memmap(path, mode=mode, dtype=np.float16, shape=shape)
-    if kept.shape != shape:
-        raise ValueError(f"{path} 是另一批文本的，请删掉它再运行")
     steps.add(done)
     while done < len(texts):
         part = texts[done : done + PART]
         kept[done : done + len(part)] = read(tokens_of(part))
         kept.flush()
         done += len(part)
-        mark.write_text(str(done))
+        mark.write_text(f"{of} {done}")
         steps.add(len(part))
         log.info("%s %d/%d", name, done, len(texts))
     whole: NDArray[np.float16] = np.load(path, mmap_mode="r")

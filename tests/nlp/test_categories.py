@@ -66,6 +66,12 @@ def test_a_slash_in_a_name_stays_in_the_name() -> None:
     assert parse(texts[0], separator_of(texts)) == ("交通", "出租车／网约车")
 
 
+@pytest.mark.parametrize("written", ["=cmd|calc/路灯", "城建/@SUM(A1)", "+1", "-2"])
+def test_a_formula_is_no_class(written: str) -> None:
+    with pytest.raises(ValueError, match="公式"):
+        parse(written)
+
+
 @pytest.mark.parametrize("written", ["", " / ", "城建//路灯", "城" * 61])
 def test_a_broken_path_says_why(written: str) -> None:
     with pytest.raises(ValueError, match=r"[空字]"):
@@ -203,6 +209,17 @@ def test_a_tree_survives_its_file_and_a_broken_file_says_so(tmp_path: Path) -> N
 def kept(versions: Versions, seed: int) -> str:
     vectors, paths = clouds(SIZES, seed)
     return versions.add(fit(vectors, paths, "m"), vectors, paths)
+
+
+def test_a_history_torn_by_a_power_cut_is_read_and_goes_on(tmp_path: Path) -> None:
+    versions = Versions(tmp_path / "categories")
+    one, two = kept(versions, 1), kept(versions, 2)
+    versions.switch_on(one, "train", AT)
+    with (versions.folder / "history.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"at": "2026-')
+    versions.switch_on(two, "train", AT)
+    assert [line["to"] for line in versions.history()] == [one, two]
+    assert versions.back(AT) == one
 
 
 def test_versions_are_switched_and_switched_back(tmp_path: Path) -> None:

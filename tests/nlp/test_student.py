@@ -108,7 +108,8 @@ def test_texts_of_another_run_are_refused(
 ) -> None:
     shutil.copytree(config.work, tmp_path / "work")
     (tmp_path / "work" / "student.pt").unlink()
-    np.save(tmp_path / "work" / "vectors.npy", np.zeros((3, 32), np.float16))
+    mark = tmp_path / "work" / "vectors.done"
+    mark.write_text(f"{'0' * 64} {mark.read_text().split()[1]}")  # as many texts, but others
     other = dataclasses.replace(config, out=tmp_path / "out", work=tmp_path / "work")
     with pytest.raises(ValueError, match="另一批文本"):
         student.train(other, SMALL, [teacher], silent)
