@@ -92,7 +92,7 @@ class App:
         from nlp.incidents import Detector
 
         return Detector(
-            self.archive, jurisdiction="default", settings=self.settings.incidents, clock=self.clock
+            self.archive, jurisdiction="default", settings=self.settings.incident_rules, clock=self.clock
         )
 
     @cached_property

@@ -72,7 +72,7 @@ def replay_stream(
     # Nothing of a replay stays but its report: author keys need to agree within it only.
     identity = Identity(secrets.token_bytes(32))
     report = replay(
-        source, folder, understanding=load_model(settings), settings=settings.incidents,
+        source, folder, understanding=load_model(settings), settings=settings.incident_rules,
         prepare=row_reader(identity, AccountBook([]), settings.office.id, system_clock()),
         open_archive=open_archive, office=settings.office.id,
         region=settings.office.region or None, alert_step=_AlertStep(settings),

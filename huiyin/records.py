@@ -315,6 +315,14 @@ class Claim(Record):
     """有依据, 未证实, 有争议 or 已辟谣"""
     posts_for: tuple[str, ...] = ()
     posts_against: tuple[str, ...] = ()
+    about: str = ""
+    """数字, 原因, 地点, 责任, or 经过 (what a denial denies as a whole)"""
+    evidence: tuple[str, ...] = ()
+    """Why it stands so, in words."""
+    debunk: str | None = None
+    """Official post of the archive that denied a like claim before."""
+    risk: float | None = None
+    """Rumour risk 0..1 of this claim; None where officials or media say it undisputed."""
 
 
 class Incident(StateRecord):
@@ -573,6 +581,12 @@ class Gap(Record):
     ends_at: UtcDatetime | None = None
     """None = still open"""
     reason: str
+    state: str = "failing"
+    """Why: a state of `Source`, or cut_off (the platform showed no more)."""
+    missed: int | None = None
+    """About so many posts were there and not read; None = not known."""
+    caught_up_at: UtcDatetime | None = None
+    """Since then everything of this time is stored."""
 
 
 class Source(StateRecord):
@@ -585,12 +599,36 @@ class Source(StateRecord):
     every_seconds: float = 60.0
     cursor: str = ""
     """Newest native id below which everything is stored."""
+    ahead: tuple[tuple[int, int], ...] = ()
+    """Ranges above the cursor that are stored (first, last), lowest first."""
     state: str = "new"
-    """new, ok, login_expired, quota, refused, failing"""
+    """new, ok, login_expired, quota, refused, blocked, layout, slow, silent, failing"""
+    state_since: UtcDatetime | None = None
     reason: str = ""
+    paused: bool = False
+    """A person stopped it; its time counts as a gap."""
+    tried_at: UtcDatetime | None = None
     last_ok_at: UtcDatetime | None = None
     covered_since: UtcDatetime | None = None
     gaps: tuple[Gap, ...] = ()
+    hours: tuple[tuple[int, int], ...] = ()
+    """New posts in each hour (hours since 1970, posts) of the last week, for `silent`."""
+    answer_seconds: float | None = None
+    """How long an answer takes, smoothed."""
+    unknown_fields: tuple[tuple[str, int], ...] = ()
+    """Fields of its answers that no table names, with how often they were seen."""
+
+
+class Quota(StateRecord):
+    """What a platform allows one account in a window of time, and how much is spent."""
+
+    kind: ClassVar[str] = "quota"
+    limit: int
+    window_seconds: int
+    used: int = 0
+    resets_at: UtcDatetime
+    told_at: UtcDatetime | None = None
+    """When the platform itself said the limit; None = it comes from the settings."""
 
 
 class Lease(StateRecord):
@@ -616,6 +654,10 @@ class Batch(StateRecord):
     """(post id, incident id or "" for alone), in (created_at, id) order"""
     opened: tuple[str, ...] = ()
     """Incidents that begin in this batch."""
+    merged: tuple[tuple[str, str], ...] = ()
+    """(group that ends, group that goes on) after the last post of the batch."""
+    moved: tuple[tuple[str, str, str], ...] = ()
+    """(post id, from, to) when a group proved to be two after the last post of the batch."""
 
     @property
     def ref(self) -> str:
@@ -632,5 +674,5 @@ class Setting(StateRecord):
 
 STATE_RECORDS: tuple[type[StateRecord], ...] = (
     Incident, Alert, Case, Draft, Account, Person, Shift, Source, Lease, Batch, Setting,
-    Correction,
+    Correction, Quota,
 )  # fmt: skip

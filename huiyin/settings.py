@@ -104,12 +104,55 @@ class WeiboSettings(Section):
     """OAuth2 access token of each official account by its uid; none = spider disabled."""
     every_seconds: float = Field(default=900.0, gt=0)
     """Pause between two readings of a source (an ordinary app has about 100 calls a day)."""
+    calls_per_day: int = Field(default=100, ge=0)
+    """Calls a day of one account, where the platform does not tell; 0 = no limit."""
+    commercial_url: str = "https://c.api.weibo.com"
+    """Root of the commercial API, for sources with `host=commercial`."""
 
-    @field_validator("url")
+    @field_validator("url", "commercial_url")
     @classmethod
     def _http(cls, url: str) -> str:
         if not url.startswith(("http://", "https://")):
             raise ValueError("须以 http:// 或 https:// 开头")
+        return url.rstrip("/")
+
+
+class CollectSettings(Section):
+    """Feeds, boards, sites, files: what is collected beside Weibo."""
+
+    allow_hosts: list[str] = []
+    """Hosts inside the office's network that may be read, `host` or `host:port`."""
+    contact: str = ""
+    """Shown to the sites that are read: a web address or a mailbox of the office."""
+    layouts: Path = Path("layouts")
+    """Folder of the TOML files that describe boards and sites."""
+    inbox: str = ""
+    """Folder whose files are imported by themselves, once each; empty = disabled."""
+    inbox_keep_days: int = Field(default=7, ge=0, le=3650)
+    """Imported files are kept in the folder's 已导入 for so long; they hold unmasked data."""
+    stations: dict[str, str] = {}
+    """Collecting stations on another network: name -> their public key."""
+
+
+class FormSettings(Section):
+    """The public form that people reach by a QR code."""
+
+    host: str = "127.0.0.1"
+    """Address it listens on."""
+    port: int = Field(default=0, ge=0, le=65535)
+    """Its port; 0 = there is no form."""
+    url: str = ""
+    """Address that people open, as printed in the QR code."""
+    per_hour: int = Field(default=300, ge=1, le=100_000)
+    """Most messages it takes in an hour, from everybody together."""
+    per_address: int = Field(default=5, ge=1, le=1000)
+    """Most messages in an hour from one network address."""
+
+    @field_validator("url")
+    @classmethod
+    def _http(cls, url: str) -> str:
+        if url and not url.startswith(("http://", "https://")):
+            raise ValueError("须以 http:// 或 https:// 开头，或留空")
         return url.rstrip("/")
 
 
@@ -161,6 +204,8 @@ class IncidentSettings(Section):
     """Independent authors before anybody is alerted."""
     min_score: float = Field(default=1.0, gt=0)
     """Burst score before anybody is alerted."""
+    levels: str = ""
+    """Table (TOML) of what makes which suspected level; empty = the shipped one."""
 
 
 class AlertSettings(Section):
@@ -243,6 +288,8 @@ class Settings(BaseSettings):
     archive: ArchiveSettings = ArchiveSettings()
     office: OfficeSettings = OfficeSettings()
     weibo: WeiboSettings = WeiboSettings()
+    collect: CollectSettings = CollectSettings()
+    form: FormSettings = FormSettings()
     nlp: NlpSettings = NlpSettings()
     incidents: IncidentSettings = IncidentSettings()
     alerts: AlertSettings = AlertSettings()
@@ -267,6 +314,14 @@ class Settings(BaseSettings):
     def path(self, relative: Path) -> Path:
         """`relative` under the home folder; absolute paths stay."""
         return self.home / relative
+
+    @property
+    def incident_rules(self) -> IncidentSettings:
+        """The incident settings with the path of the office's table as it can be opened."""
+        levels = self.incidents.levels
+        return self.incidents.model_copy(
+            update={"levels": str(self.path(Path(levels))) if levels else ""}
+        )
 
     @property
     def archive_url(self) -> str:

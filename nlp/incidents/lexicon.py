@@ -75,6 +75,8 @@ UNREAL = _any(
 )
 """Films, drills, advice, figures of speech: a grave word there reports nothing."""
 UNREAL_FACTOR = 0.25
+REAL = 0.3
+"""Content of less weight than this reports nothing whose numbers count."""
 PRAISE_FACTOR = 0.3
 PRAISE_PROBABILITY = 0.7
 """Above this probability of positive sentiment a post thanks or praises."""

@@ -7,11 +7,13 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from statistics import median
 
-from huiyin.records import Claim, Incident, IncidentState, Place, Sentence
+from huiyin.records import Incident, IncidentState, Place, Sentence
 from nlp.incidents import lexicon
 from nlp.incidents.burst import Burst
+from nlp.incidents.claims import FindDebunk, judge_claims, said_by
 from nlp.incidents.gathering import Gathering, Member
-from nlp.incidents.severity import Figure, suspect
+from nlp.incidents.levels import Levels, read_levels
+from nlp.incidents.severity import suspect
 from nlp.incidents.terms import tags, terms
 
 TITLE_CHARS = 30
@@ -23,7 +25,8 @@ EASING_AFTER = timedelta(hours=6)
 ACTIVE_AUTHORS = 10
 
 _NOISE = re.compile(
-    r"https?://\S+|#[^#\n]{1,40}#|@\S{1,30}|\[[^\[\]\s]{1,8}\]|网页链接|【(?:转|求|急|紧急)?扩[^】]*】|"
+    r"https?://\S+|#[^#\n]{1,40}#|@\S{1,30}|\[[^\[\]\s]{1,8}\]|网页链接|【(?:转|求|急|"
+    r"紧急)?扩[^】]*】|"
     r"转发微博|\S{1,20}的(?:微博|秒拍|优酷)视频|//.*|&quot;?|[\u2600-\u27bf\ufe0f\u200d\u20e3]|"
     r"[\U0001f000-\U0001faff]"
 )
@@ -43,10 +46,19 @@ def build(
     burst: Burst,
     window: timedelta,
     now: datetime,
+    levels: Levels | None = None,
+    find_debunk: FindDebunk | None = None,
 ) -> Incident:
-    """The incident record of a group as it stands."""
-    figures = gathering.figures()
-    level, reasons = suspect(burst.severity, burst.voices, burst.kinds, figures)
+    """The incident record of a group as it stands.
+
+    `levels`: the office's table of suspected levels; `find_debunk`: looks a claim up among what was
+    debunked before.
+    """
+    table = levels or read_levels()
+    level, reasons = suspect(
+        burst.severity, burst.voices, burst.kinds, said_by(gathering),
+        levels=table, matters=matters_of(gathering.evidence, table),
+    )  # fmt: skip
     sentences = _sentences(_tellers(gathering))
     counts = gathering.accounts
     accounts = tuple(sorted(counts, key=lambda account: (-counts[account], account)))
@@ -65,7 +77,7 @@ def build(
         score=burst.terms(),
         key_posts=tuple(one.id for one in gathering.evidence[:KEY_POSTS]),
         places=_places(gathering.evidence),
-        claims=_claims(gathering, figures, sentences),
+        claims=judge_claims(gathering, sentences[0][0] if sentences else "", find_debunk),
         accounts=accounts,
         posts=gathering.posts,
         authors=burst.voices,
@@ -75,6 +87,15 @@ def build(
         alerted_at=alerted_at,
         reading_delay_seconds=float(median(gathering.delays)),
     )
+
+
+def matters_of(members: Sequence[Member], table: Levels) -> set[str]:
+    """Kinds of happening that a third of the posts, or an official one, speak of."""
+    counts: dict[str, float] = {}
+    for one in members:
+        for matter in table.matters_of(f"{one.title or ''} {one.text}"):
+            counts[matter] = counts.get(matter, 0) + (len(members) if one.official else 1)
+    return {matter for matter, count in counts.items() if 3 * count >= len(members)}
 
 
 def state_of(
@@ -181,51 +202,6 @@ def shorten(text: str) -> str:
         return text
     cut = max(text.rfind(mark, 0, TITLE_CHARS) for mark in "，,、：: ")
     return text[:cut] if cut >= 12 else text[: TITLE_CHARS - 1] + "…"
-
-
-def _claims(
-    gathering: Gathering, figures: Sequence[Figure], sentences: Sequence[tuple[str, str]]
-) -> tuple[Claim, ...]:
-    """Numbers that posts name; with an official denial, also what is denied."""
-    denials = tuple(one.id for one in gathering.evidence if one.official and one.content.denies)
-    claims = []
-    for figure in figures[:10]:
-        others = tuple(
-            post
-            for other in figures
-            if other.name == figure.name and other.number != figure.number and other.official
-            for post in other.posts
-        )
-        claims.append(
-            Claim(
-                text=f"{figure.name} {figure.number} 人",
-                standing=_standing(figure.official, others, denials, figure.voices),
-                posts_for=figure.posts[:10],
-                posts_against=() if figure.official else (*others, *denials)[:10],
-            )
-        )
-    if denials and sentences:
-        voices = [one.id for one in gathering.evidence if one.voice and not one.official]
-        independent = sum(
-            any(not one.official for one in posts) for posts in gathering.independent().values()
-        )
-        claims.append(
-            Claim(
-                text=sentences[0][0],
-                standing="有争议" if independent >= 2 else "已辟谣",
-                posts_for=tuple(voices[:10]),
-                posts_against=denials[:10],
-            )
-        )
-    return tuple(claims)
-
-
-def _standing(official: bool, others: Sequence[str], denials: Sequence[str], voices: int) -> str:
-    if official:
-        return "有依据"
-    if denials:
-        return "有争议" if voices >= 2 else "已辟谣"
-    return "有争议" if others else "未证实"
 
 
 def _places(members: Sequence[Member]) -> tuple[Place, ...]:

@@ -1,21 +1,21 @@
 """How grave the content of one post is, which numbers it names, and the suspected level of many.
 
-The thresholds of the level are those of 国务院令第493号 第3条 (dead, hurt; "以上" includes the
-number). It is a guess for escalation, never the official level: each reason names its number
-and its posts.
+The level follows a table (`levels.py`), as shipped the numbers of 国务院令第493号 第3条. It is a
+guess for escalation, never the official level: each reason names its number, its posts and who
+said it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from huiyin.records import Analysis, Level
 from nlp.incidents import lexicon
+from nlp.incidents.figures import stated
+from nlp.incidents.levels import DANGER, HURT, LOST, SEVERITY, VOICES, Levels, read_levels
 from nlp.incidents.lexicon import Kind
 
-_DIGITS = {c: n for n, c in enumerate("零一二三四五六七八九")} | {"两": 2}
-_UNITS = {"十": 10, "百": 100, "千": 1000}
 APPEALS = ("求助", "投诉", "举报")
 
 
@@ -28,7 +28,7 @@ class Content:
     """0..1: weight of the kind, lowered for films, drills, praise."""
     words: tuple[str, ...] = ()
     figures: tuple[tuple[str, int], ...] = ()
-    """(死亡 受伤 失踪 被困 确诊, number)"""
+    """(name, number) as in `figures.NAMES`; denied ones are left out."""
     denies: bool = False
 
 
@@ -69,30 +69,8 @@ def _attitude(analysis: Analysis | None) -> float:
 
 
 def find_figures(text: str) -> list[tuple[str, int]]:
-    """Numbers of people dead, hurt, missing, trapped or confirmed that a text names."""
-    found = []
-    for name, pattern in lexicon.FIGURES:
-        for match in pattern.finditer(text):
-            number = read_number(match["n"])
-            if number:
-                found.append((name, number))
-    return found
-
-
-def read_number(words: str) -> int:
-    """十二 -> 12, 三百 -> 300, 27 -> 27; 0 when it is no number."""
-    if words.isdigit():
-        return int(words)
-    total, current = 0, 0
-    for char in words:
-        if char in _DIGITS:
-            current = _DIGITS[char]
-        elif char in _UNITS:
-            total += (current or 1) * _UNITS[char]
-            current = 0
-        else:
-            return 0
-    return total + current
+    """Numbers of people (and money) that a text names and does not deny."""
+    return [(one.name, one.number) for one in stated(text) if one.number and not one.denied]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,54 +83,49 @@ class Figure:
     voices: int
     """Independent authors that say it."""
     official: bool
-
-
-_BY_NUMBER = (
-    (Level.EXTRAORDINARY, 30, 100),
-    (Level.MAJOR, 10, 50),
-    (Level.LARGER, 3, 10),
-)
-_BY_SPREAD = ((Level.MAJOR, 300), (Level.LARGER, 30))
-_ORDER = tuple(Level)
+    witnesses: int = 0
+    """Independent people among them who say that they saw it, and do not pass it on."""
 
 
 def suspect(
-    severity: float, voices: int, kinds: Sequence[str], figures: Sequence[Figure]
+    severity: float,
+    voices: int,
+    kinds: Sequence[str],
+    figures: Sequence[Figure],
+    *,
+    levels: Levels | None = None,
+    matters: Collection[str] = (),
 ) -> tuple[Level | None, tuple[str, ...]]:
-    """Suspected level and its reasons in Chinese; None = too little known.
+    """Suspected level by the table and its reasons in Chinese; None = too little known.
 
-    A number that only one person names raises nothing above 疑似一般, but is shown.
+    A number counts when officials or media name it, or when enough independent people say that they
+    saw it; any other is shown with who said it and raises nothing.
     """
-    levels: list[Level] = []
-    reasons: list[str] = []
+    table = levels or read_levels()
+    seen: dict[str, float] = {VOICES: voices, SEVERITY: severity}
+    reasons = []
     for figure in figures:
-        level = _by_number(figure)
-        who = "官方或媒体" if figure.official else f"{figure.voices} 名独立发布者"
-        source = f"{who}称{figure.name} {figure.number} 人（{'、'.join(figure.posts[:3])}）"
-        if level is None:
-            reasons.append(source)
-        elif figure.official or figure.voices > 1:
-            levels.append(level)
-            reasons.append(f"{source}，达到{level.removeprefix('疑似')}的数量")
-        else:
-            levels.append(Level.ORDINARY)
-            reasons.append(f"{source}，仅一人提到，未证实，不据此升级")
-    if "险情" in kinds and severity >= 0.5:
-        spread = next((level for level, least in _BY_SPREAD if voices >= least), Level.ORDINARY)
-        levels.append(spread)
-        reasons.append(f"内容涉及险情，{voices} 名独立发布者")
-    elif severity >= 0.3:
-        levels.append(Level.ORDINARY)
-        reasons.append(f"内容涉及{'、'.join(kinds)}，{voices} 名独立发布者")
-    if not levels:
+        counts = figure.official or figure.witnesses >= table.witnesses
+        reasons.append(_told(figure, counts))
+        if counts:
+            seen[figure.name] = max(seen.get(figure.name, 0), figure.number)
+    seen[HURT] = max(seen.get(name, 0) for name in ("重伤", "受伤", "中毒"))
+    seen[LOST] = seen.get("死亡", 0) + seen.get("失踪", 0)
+    kept = set(matters) | ({DANGER} & set(kinds))
+    rule = table.decide(seen, kept)
+    if rule is None:
         return None, tuple(reasons)
-    return min(levels, key=_ORDER.index), tuple(reasons)
+    about = f"，依据：{rule.basis}" if rule.basis else ""
+    what = f"（{'、'.join(kinds)}，{voices} 名独立发布者）" if SEVERITY in rule.least else ""
+    reasons.append(f"{rule.because}{what}，达到{rule.level.removeprefix('疑似')}{about}")
+    return rule.level, tuple(reasons)
 
 
-def _by_number(figure: Figure) -> Level | None:
-    for level, dead, hurt in _BY_NUMBER:
-        if figure.name == "死亡" and figure.number >= dead:
-            return level
-        if figure.name == "受伤" and figure.number >= hurt:
-            return level
-    return Level.ORDINARY if figure.name in {"死亡", "受伤"} else None
+def _told(figure: Figure, counts: bool) -> str:
+    """Who names a number, and whether it counts."""
+    who = "官方或媒体" if figure.official else f"{figure.voices} 名独立发布者"
+    if figure.witnesses and not figure.official:
+        who += f"（{figure.witnesses} 名说亲眼所见）"
+    unit = "万元" if figure.name == "经济损失" else "人"
+    said = f"{who}称{figure.name} {figure.number} {unit}（{'、'.join(figure.posts[:3])}）"
+    return said if counts else f"{said}，未证实，不据此定级"

@@ -12,8 +12,9 @@ from scipy import stats
 
 from huiyin.records import AuthorKind, Kind, Level
 from nlp.incidents.burst import Voice, assess, log10_tail
+from nlp.incidents.figures import read_number
 from nlp.incidents.gathering import Gathering, member
-from nlp.incidents.severity import Figure, find_figures, judge, read_number, suspect
+from nlp.incidents.severity import Figure, find_figures, judge, suspect
 from nlp.incidents.terms import near_copies, plain, sketch, tags
 from tests.incidents.helpers import BURST_MAIN, CHATTER, analysed, analysis, post
 
@@ -89,7 +90,7 @@ def test_chatter_does_not_weigh(text: str) -> None:
 
 
 def figure(name: str, number: int, said_by: int, official: bool = False) -> Figure:
-    return Figure(name, number, ("t:1", "t:2"), said_by, official)
+    return Figure(name, number, ("t:1", "t:2"), said_by, official, witnesses=said_by)
 
 
 @pytest.mark.parametrize(

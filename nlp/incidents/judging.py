@@ -1,0 +1,36 @@
+"""What an office brings to judging its incidents: its table of levels and what was debunked before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from archive.base import Archive
+from huiyin.records import Post
+from huiyin.settings import IncidentSettings
+from nlp.incidents.debunks import Debunks
+from nlp.incidents.levels import Levels, read_levels
+
+
+class Judging:
+    """Held by a detector; `start` whenever that reads the archive anew."""
+
+    def __init__(self, archive: Archive, settings: IncidentSettings) -> None:
+        """Raises `InputError` when the office's table of levels is wrong."""
+        self._archive = archive
+        self.levels: Levels = read_levels(Path(settings.levels) if settings.levels else None)
+        self._debunks: Debunks | None = None
+
+    def start(self) -> None:
+        """Forget what was read: another detector may have gone on meanwhile."""
+        self._debunks = None
+
+    def note(self, post: Post) -> None:
+        """A post that the detector takes in: an official denial is kept."""
+        if self._debunks is not None:
+            self._debunks.note(post)
+
+    def find_debunk(self, text: str, before: float) -> str | None:
+        """See `Debunks.find`; reads the archive at first use. Raises `ArchiveError`."""
+        if self._debunks is None:
+            self._debunks = Debunks.of(self._archive)
+        return self._debunks.find(text, before)
