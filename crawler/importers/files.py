@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from crawler.bombs import RATIO
 from crawler.importers.base import BadRow, Head, Item
 from crawler.importers.pages import web_page
 from crawler.importers.tables import read_table, read_workbook, table_head
@@ -24,6 +25,8 @@ from huiyin.errors import FileFormatError
 _CHUNK = 1 << 20
 _LONGEST_DOCUMENT = 256 << 20
 """Characters of one JSON value; a list is read element by element, so only one must fit."""
+_BOMB = 4 << 30
+"""Bytes that a compressed file may unpack to whatever its size; beyond, `RATIO` times its size."""
 BROKEN = (OSError, EOFError, lzma.LZMAError, zlib.error)
 """What reading a damaged compressed file raises."""
 
@@ -98,9 +101,11 @@ def is_compressed(path: Path) -> bool:
 class _Source(io.RawIOBase):
     """A stream that ends where it is damaged; `error` says so after the last good byte."""
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: Any, most: int | None = None) -> None:
         super().__init__()
         self._stream = stream
+        self._most = most
+        self._given = 0
         self.error: Exception | None = None
 
     def readable(self) -> bool:
@@ -119,6 +124,9 @@ class _Source(io.RawIOBase):
                 break
             view[size : size + len(data)] = data
             size += len(data)
+        self._given += size
+        if self._most is not None and self._given > self._most:
+            self.error = OSError("unpacks to too much")
         return size
 
 
@@ -136,8 +144,9 @@ def _decompressed(raw: IO[bytes]) -> _Stream:
         stream = lzma.LZMAFile(raw)  # noqa: SIM115 - closed with `raw`
     elif magic.startswith(b"BZh"):
         stream = bz2.BZ2File(raw)
+    most = None if stream is raw else max(_BOMB, RATIO * Path(raw.name).stat().st_size)
     # A small buffer would make peek show too little to know the encoding by.
-    return _Stream(_Source(stream), _CHUNK)
+    return _Stream(_Source(stream, most), _CHUNK)
 
 
 # ---------------------------------------------------------------- encodings

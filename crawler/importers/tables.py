@@ -10,9 +10,10 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any, Protocol
 
+from crawler.bombs import check_zip
 from crawler.importers.base import BadRow, Head, Item
 from crawler.privacy import masked
-from huiyin.errors import FileFormatError
+from huiyin.errors import CollectError, FileFormatError
 
 _LONGEST_FIELD = 64 << 20
 _MOST_LINES = 2000
@@ -147,6 +148,10 @@ def read_workbook(stream: io.BufferedReader, file: str) -> tuple[Head, Iterator[
     from openpyxl.utils.exceptions import InvalidFileException
 
     data = io.BytesIO(stream.read())
+    try:
+        check_zip(data.getbuffer())
+    except CollectError as error:
+        raise FileFormatError(error.message, error.mend, file=file) from error
     try:
         book = load_workbook(data, read_only=True, data_only=True)
     except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, OSError) as error:

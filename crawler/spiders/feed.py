@@ -1,0 +1,114 @@
+"""RSS, Atom and JSON Feed, RSSHub routes among them: asked for only what changed."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import Any
+
+from crawler.build import Builder
+from crawler.feeds import Feed, FeedItem, feed_time, read_feed
+from crawler.page_text import public_url
+from crawler.payloads import post_url
+from crawler.spiders.doors import DoorSpider
+from crawler.visits import Visit
+from huiyin.errors import CollectError
+from huiyin.records import AuthorKind, Gap, Kind, Post
+
+_ACCEPT = (
+    "application/atom+xml, application/rss+xml, application/feed+json, "
+    "application/xml;q=0.9, */*;q=0.5"
+)
+
+
+class FeedSpider(DoorSpider):
+    """One request a visit; a feed that did not change costs the site nothing but an answer."""
+
+    name = kind = "feed"
+
+    async def visit(self, visit: Visit) -> None:
+        source, memory = visit.source, visit.memory
+        url = source.parameters["url"]
+        headers = {"Accept": _ACCEPT}
+        if memory.get("url") == url:
+            for name, header in (("etag", "If-None-Match"), ("modified", "If-Modified-Since")):
+                if memory.get(name):
+                    headers[header] = memory[name]
+        else:
+            memory.clear()
+        response = await self.fetch(url, headers=headers)
+        if response.status == 304:
+            return
+        digest = hashlib.sha256(response.body).hexdigest()[:16]
+        if digest == memory.get("digest"):
+            return
+        said = (response.headers.get("Content-Type") or b"").decode("latin-1")
+        feed = read_feed(response.body, said)
+        fresh = await self.put(visit, self._posts(visit, feed))
+        if not feed.whole:
+            raise CollectError("订阅源的回答中途断了，断处之后的没有读到", "会自动再读")
+        if visit.bad and visit.bad == len(feed.items):
+            raise CollectError("订阅源里没有一条读得懂", "把网址报告给开发者")
+        self._note_gap(visit, feed, fresh)
+        visit.memory = {
+            "url": url, "digest": digest, "items": len(feed.items),
+            "etag": _header(response, "ETag"), "modified": _header(response, "Last-Modified"),
+        }  # fmt: skip
+
+    def _posts(self, visit: Visit, feed: Feed) -> list[Post]:
+        build = self.builder(visit)
+        found = []
+        for item in feed.items:
+            found += self.posts(
+                visit,
+                lambda item=item: [feed_post(item, feed, visit, build)],  # type: ignore[misc]
+            )
+        return found
+
+    @staticmethod
+    def _note_gap(visit: Visit, feed: Feed, fresh: int) -> None:
+        """A feed shows its newest items only: when all of them are new, others have passed."""
+        before, last = visit.memory.get("items"), visit.source.last_ok_at
+        if before and last and fresh == len(feed.items) and visit.oldest and visit.oldest > last:
+            visit.unread = Gap(
+                starts_at=last, ends_at=visit.oldest, state="cut_off",
+                reason="订阅源里全是新的，中间可能有条目已被挤出，没有读到",
+            )  # fmt: skip
+
+
+def feed_post(item: FeedItem, feed: Feed, visit: Visit, build: Builder) -> Post:
+    """The post of an item. One without a date was made, as far as we know, when we saw it first."""
+    told = visit.source.parameters
+    notice = told.get("kind") == "notice"
+    title, text = item.title, item.text
+    if not title and not text:
+        raise ValueError("没有正文")
+    short = title.rstrip(".… ")
+    if short and text.replace("\n", " ").startswith(short[:60]):
+        title = ""  # RSSHub and others repeat the first words as a title
+    platform = "weibo" if item.weibo else told.get("platform", "web")
+    key = f"{told['url']}\n{item.key}" if not item.link and "://" not in item.key else item.key
+    native = item.weibo or "f" + build.identity.author_key("feed", key)[1:]
+    return build.post(
+        platform=platform, native=native, text=text or title, title=title if text else None,
+        url=post_url(item.weibo) if item.weibo else public_url(item.link) or None,
+        created_at=_time(item, build, build.now),
+        kind=Kind.NOTICE if notice else Kind.POST,
+        name=(told.get("unit") or feed.title) if notice else item.author or None,
+        author=AuthorKind.GOVERNMENT if notice else AuthorKind.ORDINARY,
+        pictures=item.pictures, videos=item.videos,
+    )  # fmt: skip
+
+
+def _time(item: FeedItem, build: Builder, now: datetime) -> datetime:
+    if not item.time:
+        return build.time(now, item.weibo or None)
+    try:
+        return build.time(feed_time(item.time, now), item.weibo or None)
+    except ValueError:  # unreadable, or in the future: what counts is that it is there
+        return build.time(now, item.weibo or None)
+
+
+def _header(response: Any, name: str) -> str:
+    value = response.headers.get(name) or b""
+    return str(value.decode("latin-1"))[:500]

@@ -1,0 +1,190 @@
+"""Feeds as sites really write them, read by the real spider over HTTP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from crawler.feeds import feed_time, read_feed
+from crawler.page_text import decode, html_text, public_url
+from huiyin.errors import CollectError, LayoutChanged, LoginExpired
+from huiyin.records import AuthorKind, Kind
+from tests.crawler.doors_conftest import Doors, source
+from tests.platforms.sites import Page, Site, running
+
+NOW = datetime(2026, 11, 22, 4, 0, tzinfo=UTC)
+PHONE, PERSON, UID = "13812345678", "张小明", "5987654321"
+
+
+def item(number: int, **more: str) -> str:
+    told = {
+        "title": f"通知{number}", "guid": f"https://a.example/{number}",
+        "link": f"https://a.example/{number}", "description": f"第{number}号停水通知",
+        "pubDate": f"Sun, 22 Nov 2026 0{number % 10}:00:00 +0800",
+    } | more  # fmt: skip
+    return "<item>" + "".join(f"<{k}>{v}</{k}>" for k, v in told.items() if v) + "</item>"
+
+
+def rss(*items: str, head: str = '<?xml version="1.0" encoding="utf-8"?>') -> str:
+    return f'{head}<rss version="2.0"><channel><title>云渡</title>{"".join(items)}</channel></rss>'
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with running(Site()) as one:
+        yield one
+
+
+@pytest.fixture
+def doors(tmp_path: Path) -> Doors:
+    return Doors(tmp_path)
+
+
+@pytest.mark.parametrize(("said", "code"), [
+    ("utf-8", "utf-8"), ("gb2312", "utf-8"), ("utf-8", "gb18030"), ("gb2312", "gb18030"),
+    ("", "gb18030"), ("utf-16", "utf-16"), ("iso-8859-1", "gb18030"), ("nonsense", "utf-8"),
+])  # fmt: skip
+def test_wrong_charsets(said: str, code: str) -> None:
+    head = f'<?xml version="1.0" encoding="{said}"?>' if said else ""
+    feed = read_feed(rss(item(1), head=head).encode(code), f"text/xml; charset={said}")
+    assert [one.title for one in feed.items] == ["通知1"]
+
+
+def test_times_without_zone_are_chinese() -> None:
+    at = datetime(2026, 11, 22, 1, 30, tzinfo=UTC)
+    for text in ("Sun, 22 Nov 2026 09:30:00 +0800", "Sun, 22 Nov 2026 01:30:00 GMT",
+                 "Sun, 22 Nov 2026 09:30:00", "22 Nov 2026 09:30:00", "2026-11-22T09:30:00+08:00",
+                 "2026-11-22 09:30:00", "2026-11-22T01:30:00Z", "2026年11月22日 9:30"):  # fmt: skip
+        assert feed_time(text, NOW) == at, text
+    assert feed_time("5分钟前", NOW) == NOW - timedelta(minutes=5)
+
+
+def test_what_is_no_feed_is_told_apart() -> None:
+    with pytest.raises(LayoutChanged):
+        read_feed(b"<html><title>x</title><body>" + b"news " * 300)
+    with pytest.raises(LoginExpired):
+        read_feed("<html><title>用户登录</title><form></form>".encode())
+    with pytest.raises(LayoutChanged):
+        read_feed(b'{"code": 0}')
+    for broken in (b"", b'{"items": [{"id": "1"'):
+        with pytest.raises(CollectError):
+            read_feed(broken)
+    assert not read_feed(rss(item(1), item(2)).encode()[:-60]).whole
+
+
+def test_text_of_html() -> None:
+    assert html_text("<p>甲<br>乙</p><table><tr><td>一</td><td>二</td></tr></table>") == (
+        "甲\n乙\n一 | 二"
+    )
+    assert html_text('<a href="https://weibo.com/n/a">张三</a>:说<script>x</script>') == "@张三:说"
+    assert html_text("a &lt;b&gt; &amp; c") == "a <b> & c"
+    assert html_text("<div>" * 5000 + "深" + "</div>" * 5000) == "深"
+    assert decode("水费".encode("gbk"), "text/html; charset=utf-8") == "水费"
+
+
+def test_kept_addresses_open_no_doors() -> None:
+    told = "https://a.example:8/b;jsessionid=77?id=3&access_token=s&uid=9&page=2#x"
+    assert public_url(told) == "https://a.example:8/b?id=3&page=2"
+    assert public_url("javascript:alert(1)") == "" == public_url("https://[broken")
+
+
+def test_rss_atom_json_and_rsshub_are_read(site: Site, doors: Doors) -> None:
+    atom = (
+        '<feed xmlns="http://www.w3.org/2005/Atom"><title>a</title><entry><id>tag:1</id>'
+        f"<title>甲</title><updated>2026-11-22T08:00:00+08:00</updated><author><name>{PERSON}</name>"
+        '</author><link href="https://a.example/x?token=abc"/><content type="html">&lt;p&gt;正文 '
+        f"{PHONE}&lt;/p&gt;&lt;img src='a'&gt;</content></entry></feed>"
+    )
+    told = {"version": "https://jsonfeed.org/version/1.1", "title": "j", "items": [
+        {"id": "9", "content_text": "a<b 积水", "date_published": "2026-11-22T08:00:00Z",
+         "authors": [{"name": PERSON}]},
+        {"id": "10", "title": "无日期", "content_html": "<p>没有日期也没有链接</p>"},
+    ]}  # fmt: skip
+    hub = rss(item(
+        3, guid=f"https://weibo.com/{UID}/K3fnuEfZK", link=f"https://weibo.com/{UID}/K3fnuEfZK",
+        title="我家停水了求", author=PERSON,
+        description=f'我家停水了求助@{PERSON} <blockquote><a href="https://weibo.com/{UID}">'
+        f"{PERSON}</a>: 转".replace("<", "&lt;"),
+    ))  # fmt: skip
+    site.pages = {
+        "/rss": Page(rss(item(1), item(2, pubDate="", guid="", link="")).encode(), "text/xml"),
+        "/atom": Page(atom.encode()), "/json": Page(json.dumps(told).encode()),
+        "/weibo/user/1": Page(hub.encode("gb18030"), "text/xml; charset=utf-8"),
+    }  # fmt: skip
+    sources = [
+        source("rss", "feed", url=f"{site.url}/rss", kind="notice", unit="云渡市人民政府"),
+        source("atom", "feed", url=f"{site.url}/atom"),
+        source("json", "feed", url=f"{site.url}/json"),
+        source("hub", "feed", url=f"{site.url}/weibo/user/1"),
+    ]
+    doors.run(sources, kinds=["feed"], allowed=[site.host])
+    posts = doors.posts()
+    assert len(posts) == 6
+    by_source = {name: [one for one in posts.values() if one.source.query == name]
+                 for name in ("rss", "atom", "json", "hub")}  # fmt: skip
+    assert all(one.kind is Kind.NOTICE and one.author.kind is AuthorKind.GOVERNMENT
+               and one.author.name == "云渡市人民政府" for one in by_source["rss"])  # fmt: skip
+    (one,) = by_source["atom"]
+    assert (one.title, one.text, one.url) == ("甲", "正文 【电话】", "https://a.example/x")
+    assert len(one.media) == 1 and not one.media[0].was_read and one.author.name is None
+    assert one.author.key and one.offices == ("weibo:101",)
+    assert {each.text for each in by_source["json"]} == {"a<b 积水", "没有日期也没有链接"}
+    (one,) = by_source["hub"]
+    assert one.id == "weibo:4607741009594608" and one.url == "https://m.weibo.cn/status/K3fnuEfZK"
+    assert one.text == "我家停水了求助@某用户\n@某用户: 转" and one.title is None
+    before = set(posts)
+    doors.run(sources, kinds=["feed"], allowed=[site.host])
+    assert set(doors.posts()) == before  # also those without id or date
+    assert not any(doors.source(f"source:{name}").gaps for name in by_source)
+
+
+def test_only_what_changed_is_asked_for_and_what_was_pushed_out_is_told(
+    site: Site, doors: Doors
+) -> None:
+    site.pages["/f"] = Page(rss(item(1), item(2)).encode(), etag='"1"')
+    one = source("f", "feed", url=f"{site.url}/f")
+    run = {"kinds": ["feed"], "allowed": [site.host]}
+    doors.run([one], **run)
+    doors.run([one], **run)
+    assert [h.get("If-None-Match") for p, h in site.seen if p == "/f"] == [None, '"1"']
+    site.pages["/f"] = Page(rss(item(2), item(3)).encode(), etag='"2"')
+    doors.run([one], **run)
+    assert len(doors.posts()) == 3 and not doors.source("source:f").gaps
+    soon = (datetime.now(UTC) + timedelta(minutes=5)).strftime("%a, %d %b %Y %H:%M:%S GMT")
+    site.pages["/f"] = Page(rss(item(8, pubDate=soon), item(9, pubDate=soon)).encode(), etag='"3"')
+    doors.run([one], **run)
+    (gap,) = doors.source("source:f").gaps
+    assert gap.ends_at and "挤出" in gap.reason and gap.state == "cut_off"
+    assert doors.source("source:f").state == "ok"
+
+
+def test_bad_days_are_never_nothing_new(site: Site, doors: Doors) -> None:
+    good = Page(rss(item(1)).encode())
+    days = {
+        "robots": (good, "refused"), "gone": (Page(status=404), "refused"),
+        "busy": (Page(status=429), "quota"), "broken": (Page(status=503), "failing"),
+        "login": (Page("<html><title>登录</title></html>".encode()), "login_expired"),
+        "page": (Page("<html><title>新版</title>".encode() + b"<p>a b c</p>" * 200), "layout"),
+        "empty": (Page(b""), "failing"), "half": (Page(rss(item(1)).encode()[:-80]), "failing"),
+    }  # fmt: skip
+    site.robots = "User-agent: *\nDisallow: /robots"
+    site.pages = {f"/{name}": page for name, (page, _) in days.items()}
+    site.pages["/robots-not"] = good
+    sources = [source(name, "feed", url=f"{site.url}/{name}") for name in days]
+    doors.run(sources, kinds=["feed"], allowed=[site.host])
+    assert not site.asked["/robots"]
+    for name, (_page, state) in days.items():
+        one = doors.source(f"source:{name}")
+        assert (one.state, one.last_ok_at, one.cursor) == (state, None, ""), (name, one.reason)
+        assert one.gaps[0].ends_at is None and one.gaps[0].state == state and one.reason
+    assert site.asked["/broken"] == 3  # asked again by Scrapy, then left in peace
+    site.pages = {f"/{name}": good for name in days}
+    site.robots = ""
+    doors.run(sources, kinds=["feed"], allowed=[site.host])
+    for name in days:
+        one = doors.source(f"source:{name}")
+        assert one.state == "ok" and one.gaps[0].ends_at is not None
