@@ -1,12 +1,14 @@
 """The shipped model: one forward pass gives every head's probabilities and the sentence vector.
 
-The folder is plain BERT in the transformers format with our heads beside it (heads.safetensors).
-Nothing is ever fetched. A text gives the same answer in whatever company it is read: its padded
-width depends on itself alone, a batch holds one width, and copies are read once.
+The folder is plain BERT in the transformers format with our heads beside it (heads.safetensors),
+and the same weights once more in 8 bits (`nlp/forward.py`). Nothing is ever fetched. A text gives
+the same answer in whatever company it is read: its padded width depends on itself alone, a batch
+holds one width, and copies are read once.
 """
 
 import collections
 import hashlib
+import json
 import os
 import threading
 from collections.abc import Mapping, Sequence
@@ -14,22 +16,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
-from transformers import AutoModel, AutoTokenizer
-from transformers.utils import logging as transformers_logging
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
 
 from huiyin.errors import ModelError
 from huiyin.vectors import pack
+from nlp import forward
 from nlp import precision as precisions
-from nlp.heads import ABOUT, WEIGHTS, Heads
 from nlp.text import clean, tokenise
 
 SHIPPED = Path(__file__).parent / "model"
 CODE_VERSION = 2
 """Raised when cleaning, pooling or rules change what the same weights answer."""
 TASKS = ("sentiment", "emotion", "category", "intent", "needs_answer")
-_FILES = ("config.json", "model.safetensors", "tokenizer.json", ABOUT, WEIGHTS)
+ABOUT = "heads.json"
+_FILES = ("config.json", "model.safetensors", "tokenizer.json", ABOUT, "heads.safetensors")
 _STEP = 16
 """Padded widths are multiples of this many tokens."""
 _BATCH_TOKENS = 2048
@@ -62,42 +63,42 @@ class Model:
         Raises ModelError when a file is missing or cannot be used.
         """
         self.folder = folder or SHIPPED
-        self.precision = precision or precisions.choose()
-        missing = [name for name in _FILES if not (self.folder / name).is_file()]
+        small = (self.folder / forward.INT8).is_file()
+        self.precision = precision or precisions.choose(int8=small)
+        needed = (*_FILES, forward.INT8) if self.precision == "int8" else _FILES
+        missing = [name for name in needed if not (self.folder / name).is_file()]
         if missing:
             raise ModelError(
                 f"模型文件夹 {self.folder} 缺少 {'、'.join(missing)}",
                 "检查设置 nlp.model，或留空以使用自带模型",
             )
-        torch.set_num_threads(threads or os.cpu_count() or 1)
         try:
-            self._load()
+            self._load(threads or os.cpu_count() or 1)
         except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
             raise ModelError(
                 f"模型文件夹 {self.folder} 无法读取：{error}", "重新安装，或检查设置 nlp.model"
             ) from error
-        self.id = f"huiyin-{content_hash(self.folder)}.{CODE_VERSION}-{self.precision}"
+        digest = content_hash(self.folder, needed)
+        self.id = f"huiyin-{digest}.{CODE_VERSION}-{self.precision}"
         self._cache: collections.OrderedDict[str, Reading] = collections.OrderedDict()
         self._lock = threading.Lock()
 
-    def _load(self) -> None:
-        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        dtype = torch.bfloat16 if self.precision == "bf16" else torch.float32
-        self.tokenizer = AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
-        self.encoder = AutoModel.from_pretrained(
-            self.folder, dtype=dtype, add_pooling_layer=False, local_files_only=True
-        ).eval()
-        self.max_length = int(self.tokenizer.model_max_length)
-        self.dims = int(self.encoder.config.hidden_size)
-        self.heads = Heads.load(self.folder, self.dims).eval()
-        absent = [task for task in TASKS if task not in self.heads.labels]
+    def _load(self, threads: int) -> None:
+        about = json.loads((self.folder / ABOUT).read_text(encoding="utf-8"))
+        self.labels: Mapping[str, tuple[str, ...]] = {
+            task: tuple(names) for task, names in about["labels"].items()
+        }
+        """Labels of each task, in the order of the head's outputs."""
+        absent = [task for task in TASKS if task not in self.labels]
         if absent:
             raise ValueError(f"缺少任务 {'、'.join(absent)}")
-
-    @property
-    def labels(self) -> Mapping[str, tuple[str, ...]]:
-        """Labels of each task, in the order of the head's outputs."""
-        return self.heads.labels
+        self._temperatures = {task: float(about["temperatures"][task]) for task in self.labels}
+        self.tokenizer = Tokenizer.from_file(str(self.folder / "tokenizer.json"))
+        told = json.loads((self.folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+        self.max_length = int(told["model_max_length"])
+        sizes = {task: len(names) for task, names in self.labels.items()}
+        self.encoder = forward.load(self.folder, self.precision, threads, sizes)
+        self.dims = self.encoder.dims
 
     def read(self, texts: Sequence[str]) -> list[Reading]:
         """Read raw texts; one `Reading` each, in order. Copies and known texts cost nothing."""
@@ -121,49 +122,46 @@ class Model:
     def _forward(self, cleaned: Sequence[str]) -> list[Reading]:
         if not cleaned:
             return []
-        tokens = tokenise(self.tokenizer.backend_tokenizer, cleaned, self.max_length)
+        tokens = tokenise(self.tokenizer, cleaned, self.max_length)
         found: list[Reading | None] = [None] * len(cleaned)
-        with torch.inference_mode():
-            for rows, width in plan([len(item) for item in tokens]):
-                logits, vectors = self.run([tokens[row] for row in rows], width)
-                for row, reading in zip(rows, self._readings(logits, vectors), strict=True):
-                    found[row] = reading
+        for rows, width in plan([len(item) for item in tokens]):
+            passed = self.run([tokens[row] for row in rows], width)
+            for row, reading in zip(rows, self._readings(passed), strict=True):
+                found[row] = reading
         return [reading for reading in found if reading is not None]
 
-    def run(self, tokens: Sequence[list[int]], width: int) -> tuple[dict[str, Tensor], Tensor]:
-        """One forward pass over token ids padded to `width`.
-
-        Returns logits (b, labels) by task and [CLS] states (b, dims), all float32.
-        """
+    def run(self, tokens: Sequence[list[int]], width: int) -> forward.Passed:
+        """One forward pass over token ids padded to `width`."""
         ids = np.zeros((len(tokens), width), dtype=np.int64)
         mask = np.zeros((len(tokens), width), dtype=np.int64)
         for row, item in enumerate(tokens):
             ids[row, : len(item)] = item
             mask[row, : len(item)] = 1
-        attention = torch.from_numpy(mask)
-        states = self.encoder(
-            input_ids=torch.from_numpy(ids), attention_mask=attention
-        ).last_hidden_state.float()
-        return self.heads(states, attention), states[:, 0]
+        return self.encoder.run(ids, mask)
 
-    def _readings(self, logits: dict[str, Tensor], vectors: Tensor) -> list[Reading]:
-        shares = {
-            task: torch.softmax(value / self.heads.temperatures[task], dim=-1).tolist()
-            for task, value in logits.items()
-        }
+    def _readings(self, passed: forward.Passed) -> list[Reading]:
+        shares: dict[str, list[list[float]]] = {}
+        at = 0
+        for task, names in self.labels.items():
+            part = passed.logits[:, at : at + len(names)] / self._temperatures[task]
+            shares[task] = _softmax(part).round(4).tolist()
+            at += len(names)
         return [
             Reading(
                 {
-                    task: {
-                        label: round(value, 4)
-                        for label, value in zip(self.labels[task], shares[task][row], strict=True)
-                    }
-                    for task in shares
+                    task: dict(zip(self.labels[task], rows[row], strict=True))
+                    for task, rows in shares.items()
                 },
                 pack(vector),
             )
-            for row, vector in enumerate(vectors.numpy())
+            for row, vector in enumerate(passed.vectors)
         ]
+
+
+def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Along the last axis."""
+    found = np.exp(logits.astype(np.float64) - logits.max(-1, keepdims=True))
+    return np.asarray(found / found.sum(-1, keepdims=True))
 
 
 def plan(lengths: Sequence[int]) -> list[tuple[list[int], int]]:
@@ -178,9 +176,9 @@ def plan(lengths: Sequence[int]) -> list[tuple[list[int], int]]:
     ]
 
 
-def content_hash(folder: Path) -> str:
+def content_hash(folder: Path, names: Sequence[str] = _FILES) -> str:
     """First 10 hex digits of SHA-256 over the files that decide the answers."""
     digest = hashlib.sha256()
-    for name in _FILES:
+    for name in names:
         digest.update((folder / name).read_bytes())
     return digest.hexdigest()[:10]

@@ -1,5 +1,6 @@
 """Write docs/model-card.md: the fixed words are here, the figures come from the evaluation."""
 
+import json
 from pathlib import Path
 
 from nlp.model import Model
@@ -112,13 +113,13 @@ not be used for them.
 
 def write(path: Path, report: Report, model: Model) -> None:
     """Write the card. Raises OSError when the folder does not exist or cannot be written."""
-    config = model.encoder.config
+    config = json.loads((model.folder / "config.json").read_text(encoding="utf-8"))
     size = sum(f.stat().st_size for f in model.folder.rglob("*") if f.is_file()) / 1e6
     head = _HEAD.format(
         model=report.model,
-        layers=config.num_hidden_layers,
-        hidden=config.hidden_size,
-        vocabulary=f"{config.vocab_size:,}",
+        layers=config["num_hidden_layers"],
+        hidden=config["hidden_size"],
+        vocabulary=f"{config["vocab_size"]:,}",
         megabytes=size,
         length=model.max_length,
     )

@@ -9,8 +9,9 @@ from huggingface_hub import snapshot_download
 from tokenizers import Tokenizer
 from transformers import BertModel
 
+from nlp.forward import INT8
 from nlp.heads import Heads
-from nlp.training import scores
+from nlp.training import graph, scores
 from nlp.training.config import LABELS, TrainConfig
 from nlp.training.data import Data
 
@@ -36,6 +37,7 @@ def write(
     encoder.half().save_pretrained(folder, safe_serialization=True)  # type: ignore[no-untyped-call]
     encoder.float()  # type: ignore[no-untyped-call]
     heads.save(folder)
+    graph.write(encoder, heads, folder / INT8, config.max_length)
     tokenizer.no_truncation()
     tokenizer.no_padding()
     tokenizer.save(str(folder / "tokenizer.json"))
