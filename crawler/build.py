@@ -51,7 +51,8 @@ class Builder:
     """Makes posts of one source. Posts it makes are masked; nothing else may make posts here.
 
     `office` is the account served when a post names no known account; with `always` the post
-    belongs to it also then (mentions read with that account's token). `at` is when the source was
+    belongs to it also then (mentions read with that account's token). `query` is what was asked
+    where a post does not say. `at` is when the source was
     read: the time of text and counts unless a row says another. `now` is first sight.
     """
 
@@ -66,11 +67,13 @@ class Builder:
         now: datetime,
         as_of: datetime | None = None,
         always: bool = False,
+        query: str = "",
     ) -> None:
         self.identity = identity
         self.accounts = accounts
         self.office = office
         self.always = always
+        self.query = query
         self.spider = spider
         self.at = at
         self.now = now
@@ -175,7 +178,8 @@ class Builder:
             created_at=created_at, collected_at=self.now, read_at=read_at, author=who,
             offices=offices, mentions=tuple(dict.fromkeys(mentions)), parent=parent, root=root,
             metrics=_metrics(reposts, comments, likes, read_at),
-            media=_media(pictures, videos, url), source=self.origin(query), deleted_at=deleted_at,
+            media=_media(pictures, videos, url), source=self.origin(query or self.query),
+            deleted_at=deleted_at,
         )  # fmt: skip
 
     def _author(

@@ -6,21 +6,27 @@ import ipaddress
 import logging
 import signal
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
 from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
+from pydantic import SecretStr
+
 from archive.base import Archive, Filters, PutReport
 from crawler.accounts import AccountBook
+from crawler.budget import Budget, purse_of
 from crawler.privacy import Identity
 from crawler.rounds import Round
-from crawler.sources import EVERYTHING, ensure_sources, known_sources
+from crawler.sources import EVERYTHING, SPIDERS, ensure_sources, known_sources
+from crawler.tending import Tender
 from crawler.weibo_api import ENDPOINTS
 from huiyin import __version__
-from huiyin.clock import Clock
-from huiyin.errors import HuiyinError
+from huiyin.clock import Clock, monotonic
+from huiyin.errors import ArchiveError, HuiyinError
 from huiyin.records import Kind, Source
 from huiyin.settings import WeiboSettings
 
@@ -28,14 +34,16 @@ __all__ = ["CrawlJob", "ensure_sources", "run_crawl"]
 
 Progress = Callable[[str, PutReport], None]
 """Called in the writing thread's turn with a source id and what became of a page's posts."""
+Accounts = AccountBook | Callable[[], AccountBook]
+Tokens = Callable[[], Mapping[str, SecretStr]]
 _CHECKED_A_ROUND = 5
 """Posts asked for by number in a round; each costs a call."""
 _REACTOR = "twisted.internet.asyncioreactor.AsyncioSelectorReactor"
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(repr=False)
 class CrawlJob:
-    """What the spider and the pipeline work with. Its text form shows no token."""
+    """What the spiders and the pipeline work with. Its text form shows no token."""
 
     archive: Archive
     identity: Identity
@@ -43,17 +51,28 @@ class CrawlJob:
     clock: Clock
     weibo: WeiboSettings
     stop: threading.Event
+    budget: Budget
     once: bool = False
     on_progress: Progress | None = None
+    sources: tuple[Source, ...] = ()
+    """All that are known; kept up to date while it runs."""
+    tokens: Mapping[str, SecretStr] = field(default_factory=dict)
+    mine: Callable[[str], bool] = lambda _: True
+    """False = another process reads this source."""
+    reading: set[str] = field(default_factory=set)
+    """Ids of the sources that are being read just now."""
+    unknown: Counter[str] = field(default_factory=Counter)
+    """Fields of answers that no table names."""
 
-    @property
-    def url(self) -> str:
-        """Root of the interface."""
+    def url_of(self, source: Source) -> str:
+        """Root of the interface that a source is read from."""
+        if purse_of(source) == "commercial":
+            return self.weibo.commercial_url or self.weibo.url
         return self.weibo.url
 
     def token(self, uid: str) -> str:
         """The account's access token; never written anywhere."""
-        secret = self.weibo.tokens.get(uid)
+        secret = self.tokens.get(uid)
         return secret.get_secret_value() if secret else ""
 
     def stopping(self) -> bool:
@@ -64,6 +83,24 @@ class CrawlJob:
         """Tell the caller what a page brought."""
         if self.on_progress is not None:
             self.on_progress(source, done)
+
+    def of(self, spider: str) -> list[Source]:
+        """The sources of a spider that this process is to read, what matters most first."""
+        order = {name: place for place, name in enumerate(ENDPOINTS)}
+        found = [
+            one for one in self.sources
+            if one.spider == spider and not one.paused and self.mine(one.id)
+            and (not SPIDERS[spider].token or one.parameters.get("uid") in self.tokens)
+        ]  # fmt: skip
+        return sorted(found, key=lambda one: order.get(one.parameters.get("endpoint", ""), 99))
+
+    def fresh(self, source: Source) -> Source:
+        """The source as the archive has it now; as it was known, while the archive is away."""
+        try:
+            stored = self.archive.get(Source, source.id, EVERYTHING)
+        except ArchiveError:
+            return source
+        return stored.record if stored else source
 
     def missing(self, one: Round) -> list[int]:
         """Numbers of stored posts that the round's list should have held and did not."""
@@ -88,49 +125,71 @@ def run_crawl(
     *,
     weibo: WeiboSettings,
     identity: Identity,
-    accounts: AccountBook,
+    accounts: Accounts,
     clock: Clock,
     stop: threading.Event | None = None,
     once: bool = False,
     on_progress: Progress | None = None,
+    tokens: Tokens | None = None,
+    beside: Callable[[CrawlJob], Sequence[Any]] | None = None,
 ) -> None:
-    """Read all sources (default: those in the archive) again and again until `stop`, or once.
+    """Read all sources again and again until `stop`, or once.
+
+    `sources`: these and no others; default: those in the archive, shared with other processes by
+    leases, with changes picked up while it runs (accounts and tokens too, where functions are
+    given). `beside` starts other spiders in the same reactor and returns a Deferred each.
 
     SIGINT and SIGTERM set `stop` when called in the main thread. Returns when the last write is on
     disk. A process can do this once: Twisted's reactor does not start again. Raises `HuiyinError`
     when the crawl could not run; a source that fails is noted in its record and tried again.
     """
-    chosen = list(sources) if sources is not None else known_sources(archive)
-    chosen = [one for one in chosen if one.parameters.get("uid") in weibo.tokens]
     stop = stop or threading.Event()
-    job = CrawlJob(archive, identity, accounts, clock, weibo, stop, once, on_progress)
-    if not chosen:
+    read_tokens = tokens or (lambda: weibo.tokens)
+    job = CrawlJob(
+        archive, identity, accounts() if callable(accounts) else accounts, clock, weibo, stop,
+        Budget(archive, weibo.calls_per_day), once, on_progress, tokens=read_tokens(),
+    )  # fmt: skip
+    chosen = tuple(sources) if sources is not None else tuple(known_sources(archive))
+    job.sources = chosen
+    alone = once or sources is not None
+    if alone and beside is None and not any(job.of(name) for name in SPIDERS):
         return
-    # Appeals and notices first: a first reading of many accounts takes a while.
-    order = list(ENDPOINTS)
-    chosen.sort(key=lambda one: order.index(one.parameters["endpoint"]))
-    failure = _run_reactor(job, chosen)
+    tender = None
+    if not alone:
+        books = accounts if callable(accounts) else None
+        tender = Tender(job, read_tokens, books, monotonic)
+        tender.start()
+    try:
+        failure = _run_reactor(job, beside)
+    finally:
+        if tender is not None:
+            tender.end()
     if failure is not None:
         raise HuiyinError(f"采集没能运行：{failure}", "看日志 crawl.log") from failure
 
 
-def _run_reactor(job: CrawlJob, sources: list[Source]) -> BaseException | None:
+def _run_reactor(
+    job: CrawlJob, beside: Callable[[CrawlJob], Sequence[Any]] | None
+) -> BaseException | None:
     from scrapy.utils.reactor import install_reactor
 
     install_reactor(_REACTOR)
     from scrapy.crawler import CrawlerRunner
+    from twisted.internet import defer
     from twisted.internet import reactor as installed
-
-    from crawler.spiders.weibo_official import WeiboOfficial
 
     for name in ("scrapy", "twisted"):  # their chatter holds addresses of every request
         logging.getLogger(name).setLevel(logging.WARNING)
     reactor: Any = installed  # typed as an interface without `installSignalHandlers`
     failures: list[BaseException] = []
-    runner = CrawlerRunner(scrapy_settings(job.url))
-    ended: Any = runner.crawl(WeiboOfficial, job=job, sources=sources)
-    ended.addErrback(lambda failure: failures.append(failure.value))
-    ended.addBoth(lambda _: reactor.stop())
+    runner = CrawlerRunner(scrapy_settings(job.weibo.url))
+    endings: list[Any] = [
+        runner.crawl(spider_class(one.where), job=job) for one in SPIDERS.values()
+    ]
+    endings += beside(job) if beside is not None else ()
+    for ended in endings:
+        ended.addErrback(lambda failure: failures.append(failure.value))
+    defer.DeferredList(endings).addBoth(lambda _: reactor.stop())
     before = _on_signals(job.stop)
     try:
         reactor.run(installSignalHandlers=False)
@@ -138,6 +197,12 @@ def _run_reactor(job: CrawlJob, sources: list[Source]) -> BaseException | None:
         for number, handler in before.items():
             signal.signal(number, handler)
     return failures[0] if failures else None
+
+
+def spider_class(where: str) -> Any:
+    """The class that `module:class` names."""
+    module, _, name = where.partition(":")
+    return getattr(import_module(module), name)
 
 
 def _on_signals(stop: threading.Event) -> dict[int, Any]:

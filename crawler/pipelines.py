@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
@@ -14,33 +15,41 @@ from scrapy.utils.defer import maybe_deferred_to_future
 from archive.base import PutReport
 from crawler.build import Builder
 from crawler.importers.base import reason_of
-from crawler.payloads import posts_of
-from crawler.rounds import Round
-from crawler.sources import EVERYTHING, SPIDER, after_failure, after_success
+from crawler.payload_table import unknown_paths
+from crawler.rounds import Reading, joined
+from crawler.sources import EVERYTHING, after_reading
+from huiyin.clock import monotonic
 from huiyin.errors import ArchiveAway, ArchiveError, CollectError
 from huiyin.records import Post, Source
 
 if TYPE_CHECKING:
-    from crawler.spiders.weibo_official import WeiboOfficial
+    from crawler.spiders.base import PollingSpider
 
 log = structlog.get_logger("crawler")
 T = TypeVar("T")
+_SAVE_EVERY = 1.0
+_LOOKED_AT = 10
+"""Of every so many pages one object is looked through for fields that no table names."""
 
 
 @dataclass(eq=False)
 class PageItem:
     """The objects of one page. Its text form shows none of them: Scrapy logs items on errors."""
 
-    round: Round
+    round: Reading
     objects: tuple[Mapping[str, Any], ...] = field(repr=False)
     read_at: datetime
+    covers: tuple[int, int] | None = None
+    """Numbers that are all stored once this page is."""
+    posts: Callable[[Any, Builder], Iterator[Post]] | None = field(default=None, repr=False)
+    """Makes posts of an object; default: the reading's own way."""
 
 
 @dataclass(eq=False)
 class RoundEnd:
     """All pages of a round were asked for, or it failed (`round.error`)."""
 
-    round: Round
+    round: Reading
 
 
 @dataclass(eq=False)
@@ -55,10 +64,13 @@ class ArchivePipeline:
     """Writes pages; moves a source's cursor when every page of the round is on disk."""
 
     def __init__(self, crawler: Crawler) -> None:
+        """`crawler` is Scrapy's own."""
         from twisted.python.threadpool import ThreadPool
 
         self._crawler = crawler
         self._pool = ThreadPool(minthreads=1, maxthreads=1, name="archive-writer")
+        self._saved: dict[str, float] = {}
+        self._pages = 0
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
@@ -74,8 +86,8 @@ class ArchivePipeline:
         self._pool.stop()
 
     @property
-    def _spider(self) -> WeiboOfficial:
-        return cast("WeiboOfficial", self._crawler.spider)
+    def _spider(self) -> PollingSpider:
+        return cast("PollingSpider", self._crawler.spider)
 
     async def process_item(self, item: object) -> object:
         """Store a page, finish a round, or note deletions."""
@@ -96,7 +108,7 @@ class ArchivePipeline:
 
     async def _store(self, item: PageItem) -> None:
         if not item.objects:
-            item.round.page_stored(0)
+            item.round.page_stored(0, item.covers)
             return
         try:
             done = await self._in_thread(lambda: self._write(item))
@@ -107,54 +119,77 @@ class ArchivePipeline:
         except BaseException:
             item.round.page_lost(CollectError("读到的内容没能入库", "看日志 crawl.log"))
             raise
-        item.round.page_stored(done.new)
+        item.round.page_stored(done.new, item.covers)
         self._spider.job.progress(item.round.source.id, done)
+        if self._is_due(item.round):
+            await self._in_thread(lambda: self._checkpoint(item.round))
 
     def _write(self, item: PageItem) -> PutReport:
         job, source = self._spider.job, item.round.source
         build = Builder(
-            identity=job.identity, accounts=job.accounts, office=source.account, spider=SPIDER,
-            at=item.read_at, now=job.clock(), always=True,
+            identity=job.identity, accounts=job.accounts, office=source.account,
+            spider=self._spider.name, at=item.read_at, now=job.clock(), always=True,
+            query=item.round.query,
         )  # fmt: skip
+        make = item.posts or item.round.posts
         posts: dict[str, Post] = {}
         for one in item.objects:
             try:
-                for post in posts_of(one, build):
-                    query = post.source.model_copy(update={"query": item.round.endpoint.name})
-                    posts.setdefault(post.id, post.model_copy(update={"source": query}))
+                for post in make(one, build):
+                    posts.setdefault(post.id, post)
             except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
                 log.warning("item not understood", source=source.id, reason=reason_of(error))
+        self._pages += 1
+        if self._pages % _LOOKED_AT == 1:
+            job.unknown.update(unknown_paths(item.objects[0]))
         return job.archive.put_posts(list(posts.values())) if posts else PutReport()
+
+    def _is_due(self, one: Reading) -> bool:
+        """How far a long reading has come is written each second: a kill loses no more."""
+        now = monotonic()
+        if not one.done or now - self._saved.setdefault(one.source.id, now) < _SAVE_EVERY:
+            return False
+        self._saved[one.source.id] = now
+        return True
+
+    def _checkpoint(self, one: Reading) -> None:
+        done = tuple(one.done)
+
+        def reach(source: Source) -> Source:
+            cursor, ahead = joined(int(source.cursor or 0), (*source.ahead, *done))
+            return source.model_copy(update={"cursor": str(cursor or ""), "ahead": ahead})
+
+        # A cursor that passes what was cut off needs its gap: only the end of the round knows it.
+        with suppress(ArchiveError):
+            if not one.truncated and not one.gaps:
+                self._spider.job.archive.change(Source, one.source.id, EVERYTHING, reach)
 
     def _delete(self, item: Vanished) -> None:
         gone = self._spider.job.archive.delete_posts(item.ids, item.at)
         log.info("deleted on the platform", posts=gone)
 
-    async def _finish(self, one: Round) -> None:
+    async def _finish(self, one: Reading) -> None:
         await one.all_stored()
+        self._saved.pop(one.source.id, None)
         try:
             source = await self._in_thread(lambda: self._move_on(one))
         except ArchiveAway as error:
             # Its posts are on this host's disk, so the next round need not read them again; the
             # archive hears of it with the next round that finds it there.
             log.warning("source not updated", source=one.source.id, error=str(error))
-            source = self._moved(one, one.source)
+            source = after_reading(one.source, self._spider.job.clock(), one)
         except ArchiveError as error:
             log.error("source not updated", source=one.source.id, error=str(error))
             source = one.source
+        except BaseException:  # a mistake of ours: the source is tried again, and says so
+            one.error = one.error or CollectError("这一轮没能记下", "看日志 crawl.log")
+            self._spider.round_finished(one, one.source)
+            raise
         self._spider.round_finished(one, source)
 
-    def _move_on(self, one: Round) -> Source:
-        return self._spider.job.archive.change(
-            Source, one.source.id, EVERYTHING, lambda source: self._moved(one, source)
-        ).record
-
-    def _moved(self, one: Round, source: Source) -> Source:
-        """The source after the round; its cursor is at least what the round began with."""
-        now = self._spider.job.clock()
-        if one.error is not None:
-            return after_failure(source, now, one.error)
-        return after_success(
-            source, now, newest=max(one.newest, one.cursor), oldest=one.oldest_time(),
-            truncated=one.truncated,
-        )  # fmt: skip
+    def _move_on(self, one: Reading) -> Source:
+        job = self._spider.job
+        return job.archive.change(
+            Source, one.source.id, EVERYTHING,
+            lambda source: after_reading(source, job.clock(), one, job.unknown),
+        ).record  # fmt: skip

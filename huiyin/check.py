@@ -181,7 +181,10 @@ def _sources(app: App) -> Iterator[Finding]:
             "来源", "note", "还没有", "设置 weibo.tokens 后 huiyin run；或 huiyin import 文件"
         )
     for source in sources:
-        if source.state not in {"ok", "new"}:
+        if source.paused:
+            yield Finding(f"来源 {source.id}", "note", "人为暂停",
+                          "恢复：huiyin source pause --resume")  # fmt: skip
+        elif source.state not in {"ok", "new"}:
             yield Finding(f"来源 {source.id}", "bad", source.reason or source.state, _mend(source))
         elif source.last_ok_at and now - source.last_ok_at > LONG_SILENCE:
             yield Finding(
@@ -194,12 +197,10 @@ def _sources(app: App) -> Iterator[Finding]:
 
 
 def _mend(source: Source) -> str:
-    mends = {
-        "login_expired": "请该账号的管理人重新授权，把新令牌写进 weibo.tokens",
-        "quota": "等额度恢复；或调大 weibo.every_seconds",
-        "refused": "到平台控制台申请该接口的权限，或核对账号编号",
-    }
-    return mends.get(source.state, "看日志 var/log/crawl.log")
+    from crawler.health import HEALTH
+
+    state = HEALTH.get(source.state)
+    return state.mend if state else "看日志 var/log/crawl.log"
 
 
 def _people(app: App) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from huiyin import __version__
-from huiyin.commands import archive, categories, data, models, operate, people
+from huiyin.commands import archive, categories, data, doors, models, operate, people, sources
 from huiyin.commands.common import err
 from huiyin.errors import HuiyinError, InputError, SettingsError
 
@@ -30,6 +30,10 @@ app.command()(operate.console)
 app.command()(operate.init)
 app.command()(operate.doctor)
 app.command("import")(data.import_)
+app.command()(doors.add)
+app.command()(doors.inbox)
+app.command()(doors.form)
+app.command()(doors.collect)
 app.command()(data.analyse)
 app.command()(data.replay)
 app.command()(data.search)
@@ -42,6 +46,7 @@ app.add_typer(categories.categories, name="categories")
 app.add_typer(people.user, name="user")
 app.add_typer(people.oncall, name="oncall")
 app.add_typer(people.account, name="account")
+app.add_typer(sources.source, name="source")
 app.add_typer(archive.archive, name="archive")
 
 

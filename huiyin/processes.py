@@ -6,17 +6,23 @@ They share nothing but the archive: each asks it what is to be done, does it, an
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from threading import Event, Thread
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import structlog
+from pydantic import SecretStr
 
 from huiyin.app import ALL, App
 from huiyin.clock import monotonic
 from huiyin.errors import ArchiveAway, ArchiveBusy, ArchiveMoved, HuiyinError, NotAllowed, NotFound
-from huiyin.records import Actor, Case, CaseState
+from huiyin.records import Actor, Case, CaseState, Source
 from huiyin.supervise import orphaned
+
+if TYPE_CHECKING:
+    from crawler.crawl import CrawlJob
 
 log = structlog.get_logger("huiyin")
 DRAFTER = Actor.system("drafter")
@@ -88,24 +94,55 @@ def _watch_once(app: App) -> int:
 
 
 def crawl(app: App, stop: Event) -> bool:
-    """Run the Scrapy process over all due sources."""
+    """Run the Scrapy process over all due sources; it shares them with other hosts by leases."""
     from crawler import ensure_sources, run_crawl
+    from crawler.login import TokenStore
 
-    weibo = app.settings.weibo
-    if not weibo.tokens:
-        log.warning("weibo_official disabled: weibo.tokens is empty")
-        stop.wait()
-        return False
-    while not _ensured(lambda: ensure_sources(app.archive, app.accounts, weibo)):
+    settings, weibo = app.settings, app.settings.weibo
+    store = TokenStore(settings.path(settings.secrets.folder))
+
+    def tokens() -> Mapping[str, SecretStr]:
+        return store.with_settings(weibo)
+
+    while not _ensured(lambda: ensure_sources(app.archive, app.accounts, weibo, tokens())):
         if stop.wait(TROUBLE_SECONDS):
             return False
+    if not _has_sources(app, stop):
+        return False
     moved = Event()
     Thread(target=_stop_crawl, args=(app, stop, moved), daemon=True).start()
     run_crawl(
-        app.archive, weibo=weibo, identity=app.identity, accounts=app.accounts, clock=app.clock,
-        stop=stop,
+        app.archive, weibo=weibo, identity=app.identity, accounts=lambda: app.accounts,
+        clock=app.clock, stop=stop, tokens=tokens, beside=lambda job: _doors(app, job),
     )  # fmt: skip
     return moved.is_set()
+
+
+def _has_sources(app: App, stop: Event) -> bool:
+    """Wait until there is something to read; False when told to stop before."""
+    told = False
+    while not app.archive.records(Source, ALL, limit=1):
+        if not told:
+            log.warning("nothing to read yet: huiyin source login, or huiyin source add")
+            told = True
+        if stop.wait(TROUBLE_SECONDS) or app.moved():
+            return False
+    return True
+
+
+def _doors(app: App, job: CrawlJob) -> Sequence[Any]:
+    """Feeds and pages beside Weibo, in the same process."""
+    from crawler.doors import DoorJob, start
+    from crawler.stores import ArchiveStore
+
+    settings = app.settings
+    door = DoorJob(
+        ArchiveStore(app.archive), app.identity, job.accounts, app.clock, job.stop,
+        settings.path(settings.collect.layouts), mine=lambda source: job.mine(source.id),
+    )  # fmt: skip
+    # One guard watches all names of the process; the interface's own host is the operator's word.
+    own = [urlsplit(one).netloc for one in (settings.weibo.url, settings.weibo.commercial_url)]
+    return start(door, [*settings.collect.allow_hosts, *own], settings.collect.contact)
 
 
 def _ensured(act: Callable[[], object]) -> bool:

@@ -108,6 +108,12 @@ class WeiboSettings(Section):
     """Calls a day of one account, where the platform does not tell; 0 = no limit."""
     commercial_url: str = "https://c.api.weibo.com"
     """Root of the commercial API, for sources with `host=commercial`."""
+    app_key: str = ""
+    """The app's key on the platform's console; needed by `huiyin source login` alone."""
+    app_secret: SecretStr = SecretStr("")
+    """The app's secret."""
+    redirect_uri: str = ""
+    """The address registered on the console to which the browser is sent after the grant."""
 
     @field_validator("url", "commercial_url")
     @classmethod

@@ -2,171 +2,209 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
 
 import scrapy
-import structlog
-from scrapy.downloadermiddlewares.retry import get_retry_request
 from scrapy.http import Response
 
-from crawler.pipelines import PageItem, RoundEnd, Vanished
-from crawler.rounds import Round
-from crawler.sources import SPIDER
+from archive.base import Filters
+from crawler.budget import RESERVE, purse_of
+from crawler.pipelines import PageItem, Vanished
+from crawler.rounds import Hole, Reading, Round, number_or_zero
+from crawler.sources import EVERYTHING, SPIDER
+from crawler.spiders.base import PollingSpider
 from crawler.weibo_api import (
+    BATCH_PATH,
     ENDPOINTS,
     GONE_CODES,
     SHOW_PATH,
-    TryAgain,
+    Page,
     error_code,
+    read_answer,
     read_page,
 )
-from huiyin.errors import ArchiveError, CollectError, QuotaExceeded, SourceRefused
-from huiyin.records import Source
+from huiyin.errors import CollectError, SourceBlocked
+from huiyin.records import Kind, Source
 
-if TYPE_CHECKING:
-    from crawler.crawl import CrawlJob
-
-log = structlog.get_logger("crawler")
-_TICK = 0.1
-_LATER = datetime.max.replace(tzinfo=UTC)
 _REREAD_EVERY = timedelta(minutes=10)
+_LONG_A_PAGE = 5
+"""Long texts asked for whole after a page; each costs a call."""
+_THREADS_A_ROUND = 5
+"""Own posts whose comments are read in one round."""
+_THREADS_SINCE = timedelta(days=7)
 
 
-class WeiboOfficial(scrapy.Spider):
-    """Mentions, comments, own posts and private messages of each account that has a token.
+class WeiboOfficial(PollingSpider):
+    """Mentions, comments, own posts, topics and private messages of accounts that have a token.
 
-    The polling loop is `start`: it yields the first page of each source that is due. Pages run down
-    to the cursor; the round's end goes through the pipeline, which stores first and then moves the
-    cursor. A kill in between reads the same pages again.
+    Pages run from the newest down through what is not stored yet (`crawler.rounds`).
     """
 
     name = SPIDER
 
-    def __init__(self, job: CrawlJob, sources: list[Source], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.job = job
-        self.sources = {one.id: one for one in sources}
-        self._due = {one.id: datetime.min.replace(tzinfo=UTC) for one in sources}
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self._reread: dict[str, datetime] = {}
-        self._running: set[str] = set()
+        self._gone: dict[str, int] = {}
+        """Source -> a stored post that the platform said is gone, so that its absence is right."""
 
-    # ------------------------------------------------------------ the loop
-
-    async def start(self) -> AsyncIterator[scrapy.Request]:
-        """Yield what is due until told to stop; in a single round, until each was read once."""
-        while not self.job.stopping():
-            now = self.job.clock()
-            for source_id in [one for one, due in self._due.items() if due <= now]:
-                self._due[source_id] = _LATER
-                self._running.add(source_id)
-                yield self._page_request(self._begin(self.sources[source_id], now))
-            if self.job.once and not self._running:
-                return
-            await asyncio.sleep(_TICK)
-
-    def _begin(self, source: Source, now: datetime) -> Round:
+    def begin(self, source: Source, now: datetime) -> Round:
+        """A reading through the holes; every ten minutes the last day comes along."""
         endpoint = ENDPOINTS[source.parameters["endpoint"]]
         last = self._reread.get(source.id)
         pause = min(_REREAD_EVERY, timedelta(seconds=20 * source.every_seconds))
         reread = last is None or now - last >= pause
         if reread:
             self._reread[source.id] = now
-        return Round(source, endpoint, now, reread=reread)
+        holes = self._threads(source, now) if endpoint.name == "comments_show" else ()
+        return Round(source, now, endpoint=endpoint, reread=reread, holes=holes)
 
-    def round_finished(self, one: Round, source: Source) -> None:
-        """Called by the pipeline when the round is on disk: plan the next one."""
-        self.sources[source.id] = source
-        self._running.discard(source.id)
-        now = self.job.clock()
-        pause = timedelta(seconds=source.every_seconds)
-        if isinstance(one.error, SourceRefused):
-            pause *= 10  # a person has to act; asking often would only annoy
-        due = now + pause
-        if isinstance(one.error, QuotaExceeded) and one.error.until:
-            due = max(due, one.error.until)
-        self._due[source.id] = _LATER if self.job.once else due
-        if one.error is not None:
-            log.warning("source failed", source=source.id, state=source.state, reason=source.reason)
-        elif one.fresh or one.truncated:
-            log.info("source read", source=source.id, pages=one.pages, read=one.read,
-                     new=one.fresh, truncated=one.truncated)  # fmt: skip
+    def _threads(self, source: Source, now: datetime) -> tuple[Hole, ...]:
+        """Own posts whose comments grew beyond what is stored, the hungriest first."""
+        return self.ask(lambda: self._hungry(source, now), ())  # type: ignore[no-any-return]
 
-    # ------------------------------------------------------------ requests and answers
+    def _hungry(self, source: Source, now: datetime) -> tuple[Hole, ...]:
+        archive = self.job.archive
+        filters = Filters(since=now - _THREADS_SINCE, kinds=(Kind.NOTICE,),
+                          offices=(source.account,))  # fmt: skip
+        wanting: list[tuple[int, Hole]] = []
+        for post in archive.iter_posts(EVERYTHING, filters):
+            told = post.metrics.comments if post.metrics else None
+            if not told or post.platform != "weibo" or post.deleted_at is not None:
+                continue
+            known = [int(one.id.partition(":")[2]) for one in archive.thread(post.id, EVERYTHING)
+                     if one.kind is Kind.COMMENT]  # fmt: skip
+            if told > len(known):
+                number = post.id.partition(":")[2]
+                hole = Hole(max(known, default=0), extra={"id": number})
+                wanting.append((told - len(known), hole))
+        wanting.sort(key=lambda one: -one[0])
+        return tuple(hole for _, hole in wanting[:_THREADS_A_ROUND])
 
-    def _page_request(self, one: Round) -> scrapy.Request:
-        return self._request(
-            one.endpoint.path, one.parameters(), one.source, self.page, {"one": one}
-        )
+    def next_request(self, one: Reading) -> Iterator[Any]:
+        """The next page; a source of threads may have none to read."""
+        if (
+            isinstance(one, Round)
+            and one.endpoint.name == "comments_show"
+            and not one.holes[0].extra
+        ):
+            yield from self.goes_on(one, False)
+            return
+        yield from super().next_request(one)
 
-    def _request(
-        self, path: str, query: dict[str, str], source: Source, callback: Any, more: dict[str, Any]
-    ) -> scrapy.Request:
-        return scrapy.Request(
-            f"{self.job.url}{path}?{urlencode(query)}",
-            callback=callback,
-            errback=self.failed,
-            cb_kwargs=more,
-            dont_filter=True,
-            meta={
-                "uid": source.parameters["uid"], "handle_httpstatus_all": True,
-                "dont_redirect": True,
-            },
-        )  # fmt: skip
+    def request_of(self, one: Round) -> scrapy.Request:
+        """The request of the next page."""
+        path = one.endpoint.path_for(one.source)
+        return self.request(path, one.parameters(), one.source, self.page, {"one": one})
 
     def page(self, response: Response, one: Round) -> Iterator[Any]:
         """A page of a list: hand it to the pipeline, ask for the next or end the round."""
         now = self.job.clock()
+        one.answered(float(response.meta.get("answer_seconds", 0.0)))
         try:
             page = read_page(response.body, response.status, one.endpoint.key, now)
-        except TryAgain as error:
-            again = response.request and get_retry_request(
-                response.request, spider=self, reason="broken answer"
-            )
-            yield again if again and not self.job.stopping() else _end(one, error)
-            return
         except CollectError as error:
-            yield _end(one, error)
+            yield from self.refused(response, one, error)
             return
         if one.error is not None:  # a page could not be stored: reading on would only be lost
-            yield RoundEnd(one)
+            yield from self.goes_on(one, False)
             return
-        more = one.take(page)
-        yield PageItem(one, page.items, now)
-        if more and self.job.stopping():
-            # The cursor stays; the next start reads these pages again.
-            self._running.discard(one.source.id)
-        elif more:
-            yield self._page_request(one)
+        under = one.hole.extra.get("id")
+        more, covers = one.take(page)
+        make = partial(one.posts, under=under) if under else None
+        yield PageItem(one, page.items, now, covers, make)
+        if not self.job.stopping():
+            yield from self._long_texts(one, page)
+        if more or self.job.stopping():
+            yield from self.goes_on(one, more)
+        elif one.empty and self._gone.get(one.source.id) != one.holes[0].above:
+            yield self._anchor_request(one)
         else:
             yield from self._check_vanished(one)
-            yield RoundEnd(one)
+            yield from self.goes_on(one, False)
 
-    def failed(self, failure: Any) -> Iterator[Any]:
-        """No answer at all, after Scrapy's retries."""
-        one = failure.request.cb_kwargs.get("one")
-        if one is not None:
-            kind = type(failure.value).__name__
-            yield _end(one, CollectError(f"连不上平台（{kind}）", "检查网络；会自动再读"))
+    # ------------------------------------------------------------ an empty page: true or not?
+
+    def _anchor_request(self, one: Round) -> scrapy.Request:
+        """Does the newest stored item still exist? Then an empty page was no answer."""
+        number = str(one.holes[0].above)
+        if one.endpoint.key == "comments":
+            path, query = BATCH_PATH, {"cids": number}
+        else:
+            path, query = SHOW_PATH, {"id": number}
+        return self.request(path, query, one.source, self.anchor, {"one": one})
+
+    def anchor(self, response: Response, one: Round) -> Iterator[Any]:
+        """Judge an empty page by whether the post that it should hold exists."""
+        number = one.holes[0].above
+        try:
+            answer = read_answer(response.body, response.status, self.job.clock())
+        except CollectError:
+            answer = None
+            if error_code(response.body) in GONE_CODES:
+                yield Vanished((f"weibo:{number}",), self.job.clock())
+        found = answer if isinstance(answer, list) else [answer] if answer else []
+        if any(number_or_zero(item) == number for item in found):
+            one.error = SourceBlocked(
+                "平台只给空页，而我们知道那里有帖子", "在平台控制台查看应用和网络出口是否受限"
+            )
+        else:
+            self._gone[one.source.id] = number
+        yield from self.goes_on(one, False)
+
+    # ------------------------------------------------------------ long texts
+
+    def _long_texts(self, one: Round, page: Page) -> Iterator[scrapy.Request]:
+        """Ask for posts whose text the list cut short."""
+        if one.endpoint.key != "statuses":
+            return
+        wanted = [item for item in page.items if is_cut_short(item)
+                  and number_or_zero(item) > one.cursor][:_LONG_A_PAGE]  # fmt: skip
+        for item in wanted:
+            if self._can_afford(one.source):
+                one.pages += 1
+                query = {"id": str(number_or_zero(item)), "isGetLongText": "1"}
+                yield self.request(
+                    SHOW_PATH, query, one.source, self.whole, {"part_of": one},
+                    errback=partial(self._no_whole, one),
+                )  # fmt: skip
+
+    def whole(self, response: Response, part_of: Round) -> Iterator[PageItem]:
+        """The whole of a post; where the platform does not give it, what there is stays."""
+        now = self.job.clock()
+        try:
+            answer = read_answer(response.body, response.status, now)
+        except CollectError:
+            answer = None
+        items = (answer,) if isinstance(answer, dict) and number_or_zero(answer) else ()
+        yield PageItem(part_of, items, now)
+
+    def _no_whole(self, one: Round, _failure: Any) -> None:
+        one.page_stored(0)
+
+    def _can_afford(self, source: Source) -> bool:
+        try:
+            self.job.budget.check(purse_of(source), self.job.clock(), RESERVE)
+        except CollectError:
+            return False
+        return True
 
     # ------------------------------------------------------------ deletions
 
     def _check_vanished(self, one: Round) -> Iterator[scrapy.Request]:
         """Ask for posts by number that a list held before and does not hold any more."""
-        if not one.reread or one.endpoint.key != "statuses" or not one.lowest:
+        if not one.reread or one.endpoint.key != "statuses" or not one.lowest or one.error:
             return
-        try:
-            missing = self.job.missing(one)
-        except ArchiveError as error:  # asked again in ten minutes
-            log.warning("deletions not looked for", source=one.source.id, error=str(error))
+        if one.endpoint.paging != "max_id":
             return
-        for number in missing:
-            yield self._request(
-                SHOW_PATH, {"id": str(number)}, one.source, self.shown, {"number": number}
-            )
+        for number in self.ask(lambda: self.job.missing(one), []):
+            if self._can_afford(one.source):
+                yield self.request(
+                    SHOW_PATH, {"id": str(number)}, one.source, self.shown, {"number": number}
+                )
 
     def shown(self, response: Response, number: int) -> Iterator[Vanished]:
         """Only the platform's own word counts: a post that a list leaves out may still be there."""
@@ -174,6 +212,8 @@ class WeiboOfficial(scrapy.Spider):
             yield Vanished((f"weibo:{number}",), self.job.clock())
 
 
-def _end(one: Round, error: CollectError) -> RoundEnd:
-    one.error = error
-    return RoundEnd(one)
+def is_cut_short(item: Any) -> bool:
+    """True for a post whose list shows only the beginning of its text."""
+    return bool(item.get("isLongText")) and not (
+        item.get("longText") or item.get("longTextContent")
+    )

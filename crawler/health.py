@@ -1,0 +1,130 @@
+"""How a source is: each way of not working is a state of its own, with the mend in plain words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from statistics import median
+
+from huiyin.errors import (
+    CollectError,
+    LayoutChanged,
+    LoginExpired,
+    QuotaExceeded,
+    SourceBlocked,
+    SourceRefused,
+)
+from huiyin.records import Source
+
+STATES: Mapping[type[CollectError], str] = {
+    LoginExpired: "login_expired", QuotaExceeded: "quota", SourceRefused: "refused",
+    SourceBlocked: "blocked", LayoutChanged: "layout",
+}  # fmt: skip
+WEEK_HOURS = 24 * 7
+SLOW_SECONDS = 10.0
+"""Answers that take longer, smoothed, make a source slow."""
+_IMPROBABLE = 1e-4
+_LEAST_EXPECTED = 10.0
+"""With fewer posts than this to be expected, silence says nothing."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What a state means, what mends it, and how long it may last before somebody is told."""
+
+    title: str
+    mend: str
+    lasts: timedelta | None = None
+    """None = nobody is told."""
+
+
+HEALTH: Mapping[str, State] = {
+    "new": State("还没有读过", "采集进程启动后会开始读取"),
+    "ok": State("正常", ""),
+    "login_expired": State(
+        "登录已过期", "请账号保管人重新授权：huiyin source login；期间的内容没有看到",
+        timedelta(0),
+    ),
+    "quota": State(
+        "接口次数用完", "到平台规定的时间自动继续并补读；长期不够请申请商业接口",
+        timedelta(hours=6),
+    ),
+    "refused": State(
+        "平台拒绝", "到平台控制台申请该接口的权限，或核对账号编号", timedelta(hours=1)
+    ),
+    "blocked": State(
+        "被平台挡住", "在平台控制台查看应用和网络出口是否受限，联系平台解除；已放慢",
+        timedelta(minutes=30),
+    ),
+    "layout": State(
+        "返回格式变了", "请把 var/log/crawl.log 报告给开发者，等新版本；期间的内容没有看到",
+        timedelta(minutes=30),
+    ),
+    "slow": State("很慢", "看网络和平台是否拥堵；读到的内容会晚一些", timedelta(hours=2)),
+    "silent": State(
+        "异常安静", "比平时这个时候少得多：到平台上看一眼，账号或接口是否受限", timedelta(hours=1)
+    ),
+    "failing": State(
+        "反复失败", "会自动重试；若持续，检查网络，看 var/log/crawl.log", timedelta(minutes=30)
+    ),
+    "paused": State("人为暂停", "huiyin source pause --resume 恢复"),
+    "cut_off": State("超出平台页数", "平台只给最近的内容；把读取间隔调短，或申请商业接口"),
+    "behind": State("还在补读", "正在读，读完即补齐"),
+}  # fmt: skip
+
+
+def state_of(error: CollectError) -> str:
+    """The state that an error puts a source in."""
+    return next((name for kind, name in STATES.items() if isinstance(error, kind)), "failing")
+
+
+def add_hour(
+    hours: tuple[tuple[int, int], ...], now: datetime, fresh: int
+) -> tuple[tuple[int, int], ...]:
+    """The counts of the last week with `fresh` more in this hour."""
+    this = int(now.timestamp()) // 3600
+    known = dict(hours)
+    known[this] = known.get(this, 0) + fresh
+    return tuple(sorted((hour, count) for hour, count in known.items() if hour > this - WEEK_HOURS))
+
+
+def is_silent(hours: tuple[tuple[int, int], ...], now: datetime) -> bool:
+    """True when the last hours brought far less than these hours of the day usually bring.
+
+    Usual is the median of the same hour on the days before (at least three). The last 1, 2, 3, ...
+    12 whole hours are looked at; silence is a count that a Poisson process of the usual rate would
+    show less than once in 10,000 times.
+    """
+    this = int(now.timestamp()) // 3600
+    known = dict(hours)
+    expected, got = 0.0, 0
+    for back in range(1, 13):
+        hour = this - back
+        days = [known[hour - 24 * day] for day in range(1, 7) if hour - 24 * day in known]
+        if len(days) < 3 or hour not in known:
+            return False
+        expected += median(days)
+        got += known[hour]
+        if expected >= _LEAST_EXPECTED and _at_most(got, expected) < _IMPROBABLE:
+            return True
+    return False
+
+
+def _at_most(got: int, expected: float) -> float:
+    """Probability of at most `got` events where `expected` are (Poisson)."""
+    term = math.exp(-expected)
+    total = term
+    for number in range(1, got + 1):
+        term *= expected / number
+        total += term
+    return total
+
+
+def lasting(source: Source, now: datetime) -> State | None:
+    """The state that has lasted long enough to tell the operator, else None."""
+    state = HEALTH.get(source.state)
+    if state is None or state.lasts is None or source.paused or source.state_since is None:
+        return None
+    return state if now - source.state_since >= state.lasts else None

@@ -1,0 +1,222 @@
+"""Weibo's commercial search: words and places are watched, not only mentions.
+
+A window of time whose result is cut off is split: a day into hours, an hour into regions. What is
+still cut off then is read as far as it goes, and the rest is told with its number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import scrapy
+from scrapy.http import Response
+
+from crawler.pipelines import PageItem
+from crawler.rounds import MAX_PAGES, Reading, holes_of
+from crawler.sources import SEARCH
+from crawler.spiders.base import PollingSpider
+from crawler.weibo_api import PAGE_CUT_OFF, Page, read_page
+from huiyin.errors import CollectError
+from huiyin.records import Gap, Source
+
+if TYPE_CHECKING:
+    from crawler.build import Builder
+    from huiyin.records import Post
+
+PATH = "/2/search/statuses/limited.json"
+COUNT = 50
+DAY, HOUR = 86_400, 3_600
+LATE_SECONDS = 600
+"""The search finds a post some minutes after it was made: that long is read again."""
+PROVINCES = (11, 12, 13, 14, 15, 21, 22, 23, 31, 32, 33, 34, 35, 36, 37, 41, 42, 43, 44, 45, 46, 50,
+             51, 52, 53, 54, 61, 62, 63, 64, 65, 71, 81, 82, 100, 400)  # fmt: skip
+"""Weibo's own numbers of provinces; 100 = elsewhere in China, 400 = abroad."""
+
+
+@dataclass(eq=False)
+class Window:
+    """Posts made in [start, end), in seconds since 1970; of one province, or of all."""
+
+    start: int
+    end: int
+    province: int = 0
+    parent: Window | None = None
+    open_parts: int = 0
+    """Parts that are not read yet."""
+
+
+@dataclass(eq=False)
+class Search(Reading):
+    """A reading of a search. Its numbers are seconds since 1970."""
+
+    provinces: tuple[int, ...] = PROVINCES
+    limit: int = MAX_PAGES
+    windows: list[Window] = field(default_factory=list)
+    """To be read, the last one first."""
+    page: int = 1
+    read_here: int = 0
+
+    @property
+    def query(self) -> str:
+        """The words asked for."""
+        return self.source.parameters.get("q", "")
+
+    @property
+    def window(self) -> Window:
+        """The window being read."""
+        return self.windows[-1]
+
+    def plan(self, days: float) -> None:
+        """Windows of a day at most for all that is not stored; first of all the newest."""
+        now = int(self.started.timestamp())
+        earliest = self.cursor or now - int(days * DAY)
+        for hole in reversed(holes_of(earliest, self.source.ahead)):
+            start, stop = hole.above, hole.upto or now
+            while start < stop:
+                self.windows.append(Window(start, min(start + DAY, stop)))
+                start += DAY
+
+    def parameters(self) -> dict[str, str]:
+        """Query of the next page."""
+        window, said = self.window, self.source.parameters
+        query = {
+            "q": said.get("q", ""), "starttime": str(window.start), "endtime": str(window.end),
+            "sort": "time", "count": str(COUNT), "page": str(self.page),
+        }  # fmt: skip
+        if window.province:
+            query["province"] = str(window.province)
+        elif said.get("province"):
+            query["province"] = said["province"]
+        return query
+
+    def take(self, page: Page) -> tuple[bool, tuple[int, int] | None]:
+        """Count a page in: whether another is to be asked for, and the seconds now covered."""
+        self.pages += 1
+        self.read += len(page.items)
+        self.read_here += len(page.items)
+        window, most = self.window, PAGE_CUT_OFF * COUNT
+        known_cut = page.total is not None and page.total > most
+        at_end = self.page >= PAGE_CUT_OFF and len(page.items) >= COUNT
+        if (known_cut or at_end) and self._split(window):
+            return self._next(), None
+        ends = not page.items or (page.total is not None and self.read_here >= page.total)
+        if not ends and self.page < PAGE_CUT_OFF:
+            self.page += 1
+            self.backlog = False
+            return True, None
+        if known_cut or at_end:
+            self._cut_off(window, None if page.total is None else page.total - self.read_here)
+        self.windows.pop()
+        covers = self._closed(window)
+        return self._next(), covers
+
+    def _split(self, window: Window) -> bool:
+        """Finer windows in place of this one; False when it is as fine as it gets."""
+        if window.end - window.start > HOUR:
+            first = window.start - window.start % HOUR
+            edges = [window.start, *range(first + HOUR, window.end, HOUR), window.end]
+            parts = [Window(a, b, parent=window) for a, b in pairwise(edges)]
+        elif not window.province and not self.source.parameters.get("province"):
+            parts = [Window(window.start, window.end, one, window) for one in self.provinces]
+        else:
+            return False
+        window.open_parts = len(parts)
+        self.windows.pop()
+        self.windows += parts
+        return True
+
+    def _closed(self, window: Window) -> tuple[int, int] | None:
+        """The seconds that are covered with this window, or with the one it is the last part of."""
+        if window.province and window.parent is not None:
+            window = window.parent
+            window.open_parts -= 1
+            if window.open_parts:
+                return None
+        last = min(window.end, int(self.started.timestamp()) - LATE_SECONDS)
+        return (window.start, last) if last > window.start else None
+
+    def _cut_off(self, window: Window, missed: int | None) -> None:
+        reason = "这一段内容太多，按小时、按地区分开后平台仍给不全"
+        if missed:
+            reason += f"，约 {missed} 条没有读到"
+        self.gaps.append(
+            Gap(starts_at=_time(window.start), ends_at=_time(window.end), reason=reason,
+                state="cut_off", missed=missed)
+        )  # fmt: skip
+
+    def _next(self) -> bool:
+        self.page, self.read_here = 1, 0
+        if not self.windows:
+            return False
+        # The parts of an hour are read to the end: only the whole hour counts as covered.
+        if self.pages >= self.limit and not self.window.province:
+            self.backlog = True
+            return False
+        return True
+
+    def oldest_time(self) -> datetime:
+        """Where the oldest window begins that was read."""
+        first = min((first for first, _ in self.done), default=self.cursor)
+        return _time(first) if first else self.started
+
+    def posts(self, item: Any, build: Builder) -> Iterator[Post]:
+        """The posts of one object, unless it holds one of the excluded words."""
+        from crawler.payloads import posts_of
+
+        words = self.source.parameters.get("exclude", "").split()
+        text = str(item.get("text", ""))
+        if not any(word in text for word in words):
+            yield from posts_of(item, build)
+
+
+def _time(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+class WeiboSearch(PollingSpider):
+    """Reads each watched search window by window."""
+
+    name = SEARCH
+
+    def begin(self, source: Source, now: datetime) -> Search:
+        """A reading of what is not stored yet; a new search begins some days back."""
+        said = source.parameters.get("provinces", "")
+        provinces = tuple(int(one) for one in said.split() if one.isdigit()) or PROVINCES
+        one = Search(source, now, provinces=provinces)
+        try:
+            days = float(source.parameters.get("since_days", "1"))
+        except ValueError:
+            days = 1.0
+        one.plan(max(timedelta(minutes=1) / timedelta(days=1), days))
+        return one
+
+    def next_request(self, one: Reading) -> Iterator[Any]:
+        """The next page; just after the last reading there may be nothing to ask."""
+        if isinstance(one, Search) and not one.windows:
+            yield from self.goes_on(one, False)
+            return
+        yield from super().next_request(one)
+
+    def request_of(self, one: Search) -> scrapy.Request:
+        """The request of the next page."""
+        return self.request(PATH, one.parameters(), one.source, self.page, {"one": one})
+
+    def page(self, response: Response, one: Search) -> Iterator[Any]:
+        """A page of results."""
+        now = self.job.clock()
+        one.answered(float(response.meta.get("answer_seconds", 0.0)))
+        try:
+            page = read_page(response.body, response.status, "statuses", now)
+        except CollectError as error:
+            yield from self.refused(response, one, error)
+            return
+        if one.error is not None:
+            yield from self.goes_on(one, False)
+            return
+        more, covers = one.take(page)
+        yield PageItem(one, page.items, now, covers)
+        yield from self.goes_on(one, more)

@@ -1,0 +1,329 @@
+"""`huiyin source`: where we look, how often, with which allowance, and what was not seen."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from huiyin.app import ALL, App
+from huiyin.commands.common import Json, err, opened, out, parse_time, print_json, shown_time
+from huiyin.errors import Conflict, InputError, NotFound
+from huiyin.records import Quota, Source
+
+if TYPE_CHECKING:
+    from crawler.login import TokenStore
+
+source = typer.Typer(help="来源：加、列、试、停；授权；哪些时间没有看到。", no_args_is_help=True)
+
+
+@source.command("add")
+def add(
+    spider: Annotated[str, typer.Argument(help="weibo_official、weibo_search、feed、notices…")],
+    parameters: Annotated[list[str], typer.Argument(help="参数，写成 名称=值，可以多个。")],
+    account: Annotated[
+        str | None, typer.Option(help="为哪个官方账号看；默认微博用 uid 的账号，其余用本单位。")
+    ] = None,
+    every: Annotated[float | None, typer.Option(help="最短多少秒读一次。")] = None,
+    json: Json = False,
+) -> None:
+    """加一个来源。例：huiyin source add weibo_search uid=5000000001 q=停水 province=41"""
+    with opened() as app:
+        given = _parameters(parameters)
+        wanted = _new_source(app, spider, given, account, every)
+        try:
+            app.archive.create(wanted)
+        except Conflict:
+            raise InputError("这个来源已经有了", f"huiyin source test {wanted.id}") from None
+    if json:
+        print_json(wanted.model_dump(mode="json"))
+        return
+    out.print(f"加好了：{wanted.id}。先看一眼会存下什么：huiyin source test {wanted.id}")
+
+
+def _parameters(given: list[str]) -> dict[str, str]:
+    pairs = [one.partition("=") for one in given]
+    if wrong := [name for name, sign, _ in pairs if not sign or not name]:
+        raise InputError(f"参数“{wrong[0]}”没有写成 名称=值", "例如 q=停水")
+    return {name: value for name, _, value in pairs}
+
+
+def _new_source(
+    app: App, spider: str, given: dict[str, str], account: str | None, every: float | None
+) -> Source:
+    from crawler.doors import KINDS, check_parameters
+    from crawler.sources import SPIDERS
+    from crawler.weibo_api import ENDPOINTS
+
+    if spider in KINDS:
+        check_parameters(spider, given)
+    elif spider in SPIDERS:
+        kind = SPIDERS[spider]
+        allowed = {*kind.needs, *kind.knows}
+        if missing := [one for one in kind.needs if not given.get(one)]:
+            raise InputError(f"{kind.title}还缺 {'、'.join(missing)}", "写成 名称=值")
+        if strange := sorted(set(given) - allowed):
+            raise InputError(
+                f"{kind.title}没有 {'、'.join(strange)} 这个参数",
+                f"可用的是 {'、'.join(sorted(allowed))}",
+            )
+        if "endpoint" in given and given["endpoint"] not in ENDPOINTS:
+            raise InputError(
+                f"没有 {given['endpoint']} 这个列表", f"可用的是 {'、'.join(ENDPOINTS)}"
+            )
+        if any(sign in given.get("q", "") for sign in '{}"“”'):
+            raise InputError("检索词里不能有花括号和引号", "只写词，词之间空格")
+    else:
+        raise InputError(f"没有 {spider} 这种来源", f"可用的是 {'、'.join((*SPIDERS, *KINDS))}")
+    if every is not None and every <= 0:
+        raise InputError("间隔应大于 0 秒", "例如 --every 900")
+    served = account or _account_of(app, given)
+    known = app.accounts.accounts.get(served)
+    said = "\n".join(f"{name}={given[name]}" for name in sorted(given))
+    digest = hashlib.sha256(f"{spider}\n{said}".encode()).hexdigest()[:10]
+    return Source(
+        id=f"source:{spider}:{digest}", spider=spider, parameters=given, account=served,
+        offices=known.offices if known and known.offices else (served,),
+        every_seconds=every or app.settings.weibo.every_seconds,
+    )  # fmt: skip
+
+
+def _account_of(app: App, given: dict[str, str]) -> str:
+    uid = given.get("of") or given.get("uid")
+    if not uid:
+        return app.settings.office.id
+    found = app.accounts.find("weibo", uid, None)
+    return found.id if found else f"weibo:{uid}"
+
+
+@source.command("list")
+def list_(json: Json = False) -> None:
+    """列出来源：状态、额度、打算每天读几次、最迟多久看到、还没看到的时间。"""
+    with opened() as app:
+        rows = [_row(app, one) for one in _all(app)]
+        ends = _token_ends(app)
+    if json:
+        print_json(rows)
+        return
+    if not rows:
+        out.print("还没有来源。先 huiyin source login 授权，或 huiyin source add。")
+        return
+    table = Table("来源", "状态", "额度", "每天约", "最迟看到", "上次读到", "没看到的时间")
+    for row in rows:
+        table.add_row(
+            *(escape(str(one)) for one in (
+                row["id"], row["state_title"], row["quota_text"], f"{row['calls_a_day']:.0f} 次",
+                row["seen_after"], shown_time(_time(row["last_ok_at"])), len(row["gaps"]),
+            ))
+        )  # fmt: skip
+    out.print(table)
+    for row in rows:
+        if row["mend"]:
+            out.print(Text(f"{row['id']}：{row['reason']}　→ {row['mend']}"))
+    for uid, days in ends:
+        left = f"{days} 天后到期" if days >= 1 else "一天内到期或已过期"
+        err.print(Text(f"账号 {uid} 的授权{left}：请保管人运行 huiyin source login", "yellow"))
+
+
+def _all(app: App) -> list[Source]:
+    from crawler.sources import known_sources
+
+    return known_sources(app.archive, None)
+
+
+def _row(app: App, one: Source) -> dict[str, Any]:
+    from crawler.budget import plan, purse_of, quota_id
+    from crawler.coverage import open_gaps
+    from crawler.health import HEALTH
+    from crawler.sources import SPIDERS
+
+    quota = None
+    if one.spider in SPIDERS:
+        stored = app.archive.get(Quota, quota_id(purse_of(one)), ALL)
+        quota = stored.record if stored else _expected(app, one)
+    beside = [other for other in _all(app) if purse_of(other) == purse_of(one)]
+    planned = plan(one, beside, quota)
+    state = HEALTH.get("paused" if one.paused else one.state)
+    return {
+        "id": one.id, "spider": one.spider, "parameters": dict(one.parameters),
+        "account": one.account, "state": one.state, "paused": one.paused,
+        "state_title": state.title if state else one.state, "reason": one.reason,
+        "mend": state.mend if state and one.state not in ("ok",) else "",
+        "quota": quota.model_dump(mode="json") if quota else None,
+        "quota_text": f"{quota.used}/{quota.limit}" if quota else "—",
+        "calls_a_day": round(planned.calls_a_day, 1),
+        "delay_seconds": round(planned.day_seconds), "night_seconds": round(planned.night_seconds),
+        "seen_after": _seen_after(planned.day_seconds, planned.night_seconds),
+        "last_ok_at": one.last_ok_at.isoformat() if one.last_ok_at else None,
+        "gaps": [gap.model_dump(mode="json") for gap in open_gaps([one])],
+        "unknown_fields": dict(one.unknown_fields),
+    }  # fmt: skip
+
+
+def _expected(app: App, one: Source) -> Quota | None:
+    """The allowance that the settings tell of, before the first reading."""
+    from crawler.budget import Budget, purse_of
+
+    return Budget(app.archive, app.settings.weibo.calls_per_day).quota(purse_of(one), app.clock())
+
+
+def _seen_after(day: float, night: float) -> str:
+    words = f"{_span(day)}内"
+    return words if night <= day * 1.01 else f"{words}（夜间 {_span(night)}）"
+
+
+def _span(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} 秒"
+    return f"{seconds / 60:.0f} 分钟" if seconds < 5400 else f"{seconds / 3600:.1f} 小时"
+
+
+def _time(value: str | None) -> datetime | None:
+    return datetime.fromisoformat(value) if value else None
+
+
+@source.command("test")
+def test(
+    source_id: Annotated[str, typer.Argument(help="来源的编号，见 huiyin source list。")],
+    json: Json = False,
+) -> None:
+    """读一页，显示会存下什么；什么都不入库，读到哪里也不变。"""
+    from crawler.doors import KINDS
+
+    with opened() as app:
+        app.init()
+        one = _get(app, source_id)
+        bad: tuple[str, ...] = ()
+        strange: tuple[str, ...] = ()
+        total = None
+        if one.spider in KINDS:
+            from crawler.looking import look_at
+
+            settings = app.settings
+            posts = look_at(
+                one, identity=app.identity, accounts=app.accounts, clock=app.clock,
+                layouts=settings.path(settings.collect.layouts),
+                allowed=settings.collect.allow_hosts, contact=settings.collect.contact,
+            )  # fmt: skip
+        else:
+            from crawler.asking import ask_weibo
+
+            uid = one.parameters.get("uid", "")
+            token = _store(app).with_settings(app.settings.weibo).get(uid)
+            sight = ask_weibo(
+                one, token.get_secret_value() if token else "", weibo=app.settings.weibo,
+                identity=app.identity, accounts=app.accounts, clock=app.clock,
+            )  # fmt: skip
+            posts, bad = list(sight.posts), sight.not_understood
+            strange, total = sight.unknown_fields, sight.total
+    if json:
+        print_json(
+            {"posts": [post.model_dump(mode="json") for post in posts], "total": total,
+             "not_understood": list(bad), "unknown_fields": list(strange)}
+        )  # fmt: skip
+        return
+    for post in posts:
+        head = f"{shown_time(post.created_at)}　{post.id}　{post.kind}"
+        out.print(Text(head, "bold"))
+        out.print(Text(f"　{post.title or ''}{post.text[:300]}"))
+    out.print(f"会存下 {len(posts)} 条，读不懂 {len(bad)} 条。什么都没有入库。")
+    if strange:
+        out.print(Text("平台多给的、不保存的字段：" + "、".join(strange)))
+
+
+@source.command("pause")
+def pause(
+    source_id: Annotated[str, typer.Argument(help="来源的编号。")],
+    resume: Annotated[bool, typer.Option("--resume", help="接着读。")] = False,
+) -> None:
+    """暂停一个来源（停的时间记为没看到），或用 --resume 接着读。"""
+    from crawler.sources import stopped
+
+    with opened() as app:
+        now = app.clock()
+
+        def edit(one: Source) -> Source:
+            if resume:
+                return one.model_copy(update={"paused": False})
+            marked = stopped(one, now, "paused", "人为暂停")
+            return marked.model_copy(
+                update={"paused": True, "state": one.state, "reason": one.reason}
+            )
+
+        _get(app, source_id)
+        app.archive.change(Source, source_id, ALL, edit)
+    out.print("接着读。" if resume else "已暂停；这段时间在图上是“没有看到”，恢复后会补读。")
+
+
+@source.command("coverage")
+def coverage_(
+    source_id: Annotated[str, typer.Argument(help="来源的编号。")],
+    since: Annotated[str | None, typer.Option(help="从何时起，默认七天前。")] = None,
+    until: Annotated[str | None, typer.Option(help="到何时止，默认现在。")] = None,
+    json: Json = False,
+) -> None:
+    """这个来源的时间线：读到了、后来补齐、平台没给全、没能读到及原因。"""
+    from crawler.coverage import coverage
+
+    with opened() as app:
+        one, now = _get(app, source_id), app.clock()
+    end = parse_time(until, "--until") or now
+    start = parse_time(since, "--since") or end - timedelta(days=7)
+    found = coverage(one, start, end)
+    if json:
+        print_json([
+            {"start": part.start.isoformat(), "end": part.end.isoformat(), "state": part.state,
+             "blind": part.blind, "reason": part.reason, "missed": part.missed,
+             "caught_up_at": part.caught_up_at.isoformat() if part.caught_up_at else None}
+            for part in found
+        ])  # fmt: skip
+        return
+    table = Table("起", "止", "", "原因")
+    for part in found:
+        table.add_row(shown_time(part.start), shown_time(part.end), part.title, escape(part.reason))
+    out.print(table)
+
+
+@source.command("login")
+def login(
+    pasted: Annotated[
+        str | None, typer.Option("--pasted", help="授权后浏览器地址栏里的整个地址。")
+    ] = None,
+) -> None:
+    """给一个官方微博账号授权：打开链接、同意、把浏览器跳到的地址粘贴回来。"""
+    from crawler.login import authorize_url, code_of, exchange, new_state
+
+    with opened() as app:
+        app.init()
+        weibo, state = app.settings.weibo, new_state()
+        out.print("请账号保管人在浏览器里打开（不要用个人账号）：")
+        out.print(Text(authorize_url(weibo, state)), soft_wrap=True)
+        answer = pasted or typer.prompt("同意之后，把地址栏里的整个地址粘贴到这里")
+        token = exchange(weibo, code_of(answer, state), app.clock)
+        _store(app).keep(token)
+    ends = shown_time(token.expires_at)
+    out.print(f"账号 {token.uid} 已授权，{ends} 到期；运行中的采集几秒内自己换上。")
+
+
+def _store(app: App) -> TokenStore:
+    from crawler.login import TokenStore
+
+    return TokenStore(app.settings.path(app.settings.secrets.folder))
+
+
+def _token_ends(app: App) -> list[tuple[str, int]]:
+    from crawler.login import ending
+
+    return ending(_store(app).read(), app.clock())
+
+
+def _get(app: App, source_id: str) -> Source:
+    stored = app.archive.get(Source, source_id, ALL)
+    if stored is None:
+        raise NotFound(f"没有 {source_id} 这个来源", "huiyin source list 看编号")
+    return stored.record
