@@ -18,7 +18,9 @@
     ├── CollectError           a source could not be read
     │   ├── LoginExpired       the platform no longer accepts the token: a person must act
     │   ├── QuotaExceeded      the platform's limit is used up; carries when to go on
-    │   └── SourceRefused      the platform refuses for good (permission, no such account)
+    │   ├── SourceRefused      the platform refuses for good (permission, no such account)
+    │   ├── SourceBlocked      the platform takes us for a robot and keeps us out
+    │   └── LayoutChanged      the answer has another form than we know
     ├── ChannelError           a message could not be delivered; says whether a retry may help
     └── NotAllowed             this person may not do this (role, scope, two-person rule)
         └── SignInError        unknown person, wrong password or expired session
@@ -150,6 +152,14 @@ class QuotaExceeded(CollectError):
 
 class SourceRefused(CollectError):
     """The platform refuses this request for good: permission, unknown account, wrong request."""
+
+
+class SourceBlocked(CollectError):
+    """The platform takes us for a robot: a captcha, HTTP 418 or 432, or only empty answers."""
+
+
+class LayoutChanged(CollectError):
+    """The answer came whole, but in another form than we know; a developer must look."""
 
 
 class ChannelError(HuiyinError):
