@@ -26,6 +26,7 @@ PAGES: tuple[tuple[str, str, str], ...] = (
     ("cases", "诉求", ":material/inbox:"),
     ("drafts", "拟稿", ":material/edit_note:"),
     ("review", "审核", ":material/verified:"),
+    ("add", "添加", ":material/add_comment:"),
     ("search", "检索", ":material/search:"),
     ("sources", "来源", ":material/rss_feed:"),
     ("system", "系统", ":material/monitor_heart:"),

@@ -51,7 +51,9 @@ def run() -> None:
             )
     supervisor, chores = Supervisor(settings.path(settings.log.folder)), Chores(settings, app.clock)
     with stop_on_signals() as stop:
-        for name in ("crawl", "work", "watch", "console"):
+        doors = [name for name, wanted in (("inbox", settings.collect.inbox),
+                                           ("form", settings.form.port)) if wanted]  # fmt: skip
+        for name in ("crawl", "work", "watch", "console", *doors):
             supervisor.start(name, [sys.executable, "-m", "huiyin", name])
         console_url = f"http://{settings.console.host}:{settings.console.port}"
         out.print(f"控制台：{console_url}　Ctrl-C 全部停下。")
