@@ -9,7 +9,17 @@ import typer
 from rich.text import Text
 
 from huiyin import __version__
-from huiyin.commands import archive, categories, data, doors, models, operate, people, sources
+from huiyin.commands import (
+    archive,
+    categories,
+    data,
+    doors,
+    learn,
+    models,
+    operate,
+    people,
+    sources,
+)
 from huiyin.commands.common import err
 from huiyin.errors import HuiyinError, InputError, SettingsError
 
@@ -46,6 +56,7 @@ app.add_typer(categories.categories, name="categories")
 app.add_typer(people.user, name="user")
 app.add_typer(people.oncall, name="oncall")
 app.add_typer(people.account, name="account")
+sources.source.command("learn")(learn.learn)
 app.add_typer(sources.source, name="source")
 app.add_typer(archive.archive, name="archive")
 
