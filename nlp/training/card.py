@@ -119,7 +119,7 @@ def write(path: Path, report: Report, model: Model) -> None:
         model=report.model,
         layers=config["num_hidden_layers"],
         hidden=config["hidden_size"],
-        vocabulary=f"{config["vocab_size"]:,}",
+        vocabulary=f"{config['vocab_size']:,}",
         megabytes=size,
         length=model.max_length,
     )

@@ -1,7 +1,8 @@
 """Two texts that belong together: what sentence vectors learn closeness from.
 
-A message's title and its text, its text and the reply, two posts of one event, two reposts of one
-root. Half of the messages (by hash of the title) are kept for measuring and never appear here.
+A message's title and its text, its text and the reply, a piece of a message and the rest of it (Lee
+et al. 2019, inverse cloze), two posts of one event, two reposts of one root. Half of the messages
+(by hash of the title) are kept for measuring and never appear here.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def held(title: str) -> bool:
 
 def load(config: TrainConfig) -> list[tuple[str, str]]:
     """All pairs, each text at least `SHORTEST` characters, the two different."""
-    found = itertools.chain(_messages(config), _events(config), _reposts(config))
+    found = itertools.chain(_messages(config), _pieces(config), _events(config), _reposts(config))
     return [
         (one, other) for one, other in found
         if min(len(one), len(other)) >= SHORTEST and one != other
@@ -47,6 +48,20 @@ def _messages(config: TrainConfig) -> Iterator[tuple[str, str]]:
                 yield clean(title), text
             if row.get("reply") and not (title and held(title)):
                 yield text, clean(str(row["reply"]))
+
+
+def _pieces(config: TrainConfig) -> Iterator[tuple[str, str]]:
+    """A run of characters, as long as a title, and what stands around it."""
+    chance = random.Random(config.seed)
+    texts = [text for title, text in _messages(config) if title != text]
+    segmented = config.data / "labelled" / "category_segmented.jsonl.gz"
+    texts += [clean(str(row["text"])) for row in data.rows(segmented)]
+    for text in texts:
+        if len(text) < 4 * SHORTEST:
+            continue
+        size = chance.randint(SHORTEST, min(24, len(text) // 2))
+        start = chance.randrange(len(text) - size)
+        yield text[start : start + size], f"{text[:start]} {text[start + size :]}"
 
 
 def _events(config: TrainConfig) -> Iterator[tuple[str, str]]:

@@ -39,7 +39,7 @@ class StudentConfig:
     layers: int = 4
     hidden: int = 256
     attention_heads: int = 4
-    texts: int = 300_000
+    texts: int = 500_000
     """Unlabelled texts."""
     epochs: int = 2
     labelled_times: int = 3
@@ -52,10 +52,12 @@ class StudentConfig:
     """Of the labels themselves beside the teachers' probabilities."""
     vector_weight: float = 2.0
     relation_weight: float = 10.0
-    pair_weight: float = 0.2
+    pair_weight: float = 1.0
     """Of telling a text's own partner (its title, its reply) from those of others."""
     pair_every: int = 8
     pair_batch: int = 96
+    pair_length: int = 96
+    """Tokens read of each text of a pair."""
     checkpoint_every: int = 400
 
 
@@ -112,9 +114,12 @@ def _prepare(config: TrainConfig, student: StudentConfig, teacher: Path, made: T
         )
     heads = Heads(student.hidden, LABELS, dropout=0.05)
     tokens = tokenise(tokenizer, [one.text for one in made.examples], config.max_length)
-    partners = [tuple(tokenise(tokenizer, pair, config.max_length)) for pair in pairs.load(config)]
+    sides = zip(*pairs.load(config), strict=True)
+    length = min(student.pair_length, config.max_length)
+    read = [tokenise(tokenizer, side, length) for side in sides]
+    partners = list(zip(*read, strict=True))
     log.info("%d texts, %d labelled, %d pairs", len(tokens), made.labelled, len(partners))
-    return _Run(config, student, encoder, heads, tokenizer, made, tokens, partners)  # type: ignore[arg-type]
+    return _Run(config, student, encoder, heads, tokenizer, made, tokens, partners)
 
 
 def _fit(run: _Run, progress: Progress) -> None:
