@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr
 
 from archive.base import PutReport
 from crawler.accounts import AccountBook
@@ -46,6 +49,13 @@ class DoorJob:
     on_progress: Progress | None = None
     mine: Callable[[Source], bool] | None = None
     """False = another host reads this source just now."""
+    secrets: Mapping[str, SecretStr] = field(default_factory=dict)
+    """What `{secret:NAME}` in a source's address stands for."""
+
+    def secret(self, name: str) -> str:
+        """The secret of this name, "" when there is none; never written anywhere."""
+        known = self.secrets.get(name)
+        return known.get_secret_value() if known else ""
 
     def stopping(self) -> bool:
         """True when the job is to end."""
@@ -76,6 +86,13 @@ PARAMETERS: Mapping[str, Mapping[str, str]] = {
 """Spider -> parameter -> what it means; the first one is required."""
 
 
+_OPENS = re.compile(
+    r"[?&](?:access_?token|token|api_?key|key|secret|sign|signature|password|auth)="
+    r"(?!(?:\{|%7B)secret:)[^&]",
+    re.IGNORECASE,
+)
+
+
 def check_parameters(spider: str, parameters: Mapping[str, str]) -> None:
     """Raise `InputError` for parameters that a source of this spider cannot have."""
     known = PARAMETERS.get(spider)
@@ -88,6 +105,11 @@ def check_parameters(spider: str, parameters: Mapping[str, str]) -> None:
         raise InputError(
             f"{spider} 来源没有 {'、'.join(sorted(strange))} 这个参数",
             f"可用的是 {'、'.join(known)}",
+        )
+    if _OPENS.search(parameters.get("url", "")):
+        raise InputError(
+            "网址里有令牌或密钥，不能存进档案",
+            '写进 collect.secrets，例如 [collect.secrets] hub = "…"，网址里写 key={secret:hub}',
         )
     if parameters.get("kind", "post") not in ("post", "notice"):
         raise InputError("kind 应为 post 或 notice", "改正后再加")
@@ -113,12 +135,14 @@ def door_settings(allowed: Sequence[str], contact: str = "") -> dict[str, Any]:
     from crawler.guard import guard_settings
 
     guarded = guard_settings(allowed)
+    handlers = dict.fromkeys(("http", "https"), "crawler.secret_handler.SecretHandler")
     robots = {
         "scrapy.downloadermiddlewares.robotstxt.RobotsTxtMiddleware": None,
         "crawler.robots.OneAtATime": 100,
     }
     return {
         **guarded,
+        "DOWNLOAD_HANDLERS": {**guarded["DOWNLOAD_HANDLERS"], **handlers},
         "DOWNLOADER_MIDDLEWARES": {**guarded["DOWNLOADER_MIDDLEWARES"], **robots},
         "USER_AGENT": f"Huiyin/{__version__} ({contact or 'government office feed reader'})",
         "ITEM_PIPELINES": {},
@@ -131,7 +155,7 @@ def door_settings(allowed: Sequence[str], contact: str = "") -> dict[str, Any]:
         "DOWNLOAD_DELAY": 1.0,
         "CONCURRENT_REQUESTS_PER_DOMAIN": 1,
         "DOWNLOAD_SLOTS": {
-            one: {"concurrency": 4, "delay": 0.0, "randomize_delay": False, "throttle": False}
+            one: {"concurrency": 4, "delay": 0.0, "jitter": 0, "throttle": False}
             for one in ("127.0.0.1", "localhost", "::1")
         },
         "RETRY_TIMES": 2,
@@ -140,12 +164,22 @@ def door_settings(allowed: Sequence[str], contact: str = "") -> dict[str, Any]:
     }
 
 
+def keep_quiet() -> None:
+    """Scrapy's downloader names whole addresses in its errors, and links of strangers may hold
+
+    numbers of persons and tokens; what failed is told by the spiders in their own words.
+    """
+    for name in ("scrapy.downloadermiddlewares", "scrapy.core.downloader", "scrapy.core.engine"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
 def start(
     job: DoorJob, allowed: Sequence[str], contact: str = "", kinds: Sequence[str] = KINDS
 ) -> list[Any]:
     """Start the spiders in the reactor that is installed; returns a Deferred each."""
     from scrapy.crawler import CrawlerRunner
 
+    keep_quiet()
     runner = CrawlerRunner(door_settings(allowed, contact))
     return [runner.crawl(spider_of(kind), job=job) for kind in kinds]
 

@@ -84,6 +84,9 @@ def _path(element: Any, root: Any) -> str:
         if found and found[0].root is element:
             return path
         node = node.getparent()
+    if steps and ":" not in steps[-1]:  # others before it look the same: count
+        alike = [one for one in element.itersiblings(preceding=True) if one.tag == element.tag]
+        steps[-1] += f":nth-of-type({len(alike) + 1})"
     return " > ".join(steps) or "body"
 
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from parsel import Selector
+from pydantic import SecretStr
 
 from archive.base import PutReport
 from crawler.accounts import AccountBook
 from crawler.boards import Entry, read_detail, read_list
-from crawler.doors import DoorJob, door_settings, spider_of
+from crawler.doors import DoorJob, door_settings, keep_quiet, spider_of
 from crawler.learning import Proposal, first_entry, propose
 from crawler.page_text import public_url
 from crawler.privacy import Identity
@@ -61,14 +62,15 @@ class _Shelf:
 
 def look_at(
     source: Source, *, identity: Identity, accounts: AccountBook, clock: Clock, layouts: Path,
-    allowed: Sequence[str], contact: str = "",
+    allowed: Sequence[str], contact: str = "", secrets: Mapping[str, SecretStr] | None = None,
 ) -> list[Post]:  # fmt: skip
     """The first posts that a feed, a board or a site would bring; nothing is stored.
 
     Raises `CollectError` with what stands in the way. A process can do this once.
     """
     shelf = _Shelf(source.model_copy(update={"cursor": "", "paused": False}))
-    job = DoorJob(shelf, identity, accounts, clock, threading.Event(), layouts, once=True)
+    job = DoorJob(shelf, identity, accounts, clock, threading.Event(), layouts, once=True,
+                  secrets=secrets or {})  # fmt: skip
     _run(spider_of(source.spider), job, allowed, contact)
     done = shelf.source
     if done.state not in ("ok", "new") and not shelf.posts:
@@ -162,6 +164,7 @@ def _run(
 
     for name in ("scrapy", "twisted"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    keep_quiet()
     reactor: Any = installed
     failures: list[BaseException] = []
     ended: Any = CrawlerRunner(settings).crawl(spider, job=job, **more)

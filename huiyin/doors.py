@@ -111,7 +111,8 @@ def run_station(
         folder, station, key, author_mark=fingerprint(identity.secret),
         sources=read_sources(sources), clock=clock,
     )  # fmt: skip
-    job = DoorJob(outbox, identity, accounts, clock, stop, settings.path(told.layouts), once=once)
+    job = DoorJob(outbox, identity, accounts, clock, stop, settings.path(told.layouts), once=once,
+                  secrets=told.secrets)  # fmt: skip
     ended = Event()
 
     def close_now_and_then() -> None:

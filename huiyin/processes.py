@@ -139,6 +139,7 @@ def _doors(app: App, job: CrawlJob) -> Sequence[Any]:
     door = DoorJob(
         ArchiveStore(app.archive), app.identity, job.accounts, app.clock, job.stop,
         settings.path(settings.collect.layouts), mine=lambda source: job.mine(source.id),
+        secrets=settings.collect.secrets,
     )  # fmt: skip
     # One guard watches all names of the process; the interface's own host is the operator's word.
     own = [urlsplit(one).netloc for one in (settings.weibo.url, settings.weibo.commercial_url)]

@@ -115,7 +115,8 @@ class DoorSpider(scrapy.Spider):
             except ArchiveError as error:
                 visit.error = CollectError(f"读到的内容没能入库：{error.message}", error.mend)
             except _BAD_ROW as error:
-                log.exception("page not understood", source=source.id)
+                # no traceback: it would show the page's words
+                log.error("page not understood", source=source.id, error=_place_of(error))
                 visit.error = CollectError(f"读不懂这一页（{type(error).__name__}）", "请报告")
             await self._finish(visit)
         finally:
@@ -232,6 +233,14 @@ class DoorSpider(scrapy.Spider):
 
         resolver = cast("Any", installed).nameResolver
         return resolver.guard if isinstance(resolver, GuardedResolver) else None
+
+
+def _place_of(error: Exception) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f"{trace.tb_frame.f_code.co_name}:{trace.tb_lineno}" if trace else ""
+    return f"{type(error).__name__} in {where}"
 
 
 def text_of(response: Response) -> str:

@@ -45,6 +45,8 @@ _MOST_MISREAD = 3
 _MOST_TRIES = 5
 _ATTACHED_TEXT = 20_000
 _RECHECK = timedelta(hours=6)
+_LABEL = re.compile(r"^[\s【\[]*[^：:\s]{2,8}[\s】\]]*[:：]\s*")
+"""答复单位： before the name."""
 
 
 class MessageBoardSpider(DoorSpider):
@@ -242,7 +244,7 @@ def board_posts(
     notice = layout.kind == "notice"
     now = build.now
     asked = find_date(detail.date, layout, now) or find_date(entry.date, layout, now)
-    unit = detail.answer_unit or layout.unit
+    unit = _LABEL.sub("", detail.answer_unit) or layout.unit
     platform, url = layout.platform, public_url(entry.url or layout.list.url) or None
     posts = [
         build.post(

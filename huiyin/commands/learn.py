@@ -55,7 +55,8 @@ def learn(
     for doubt in found.proposal.doubts:
         err.print(Text(f"请看一下：{doubt}", "yellow"))
     if file is not None:
-        out.print(Text(f"已写入 {file}；核对后：huiyin source add {found.proposal.layout.kind}…"))
+        spider = "notices" if found.proposal.layout.kind == "notice" else "message_board"
+        out.print(Text(f"已写入 {file}；核对后：huiyin source add {spider} layout={file.stem}"))
 
 
 def _target(folder: Path, name: str) -> Path:

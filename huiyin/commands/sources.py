@@ -110,6 +110,9 @@ def list_(json: Json = False) -> None:
     if json:
         print_json(rows)
         return
+    for uid, days in ends:
+        left = f"{days} 天后到期" if days >= 1 else "一天内到期或已过期"
+        err.print(Text(f"账号 {uid} 的授权{left}：请保管人运行 huiyin source login", "yellow"))
     if not rows:
         out.print("还没有来源。先 huiyin source login 授权，或 huiyin source add。")
         return
@@ -125,9 +128,6 @@ def list_(json: Json = False) -> None:
     for row in rows:
         if row["mend"]:
             out.print(Text(f"{row['id']}：{row['reason']}　→ {row['mend']}"))
-    for uid, days in ends:
-        left = f"{days} 天后到期" if days >= 1 else "一天内到期或已过期"
-        err.print(Text(f"账号 {uid} 的授权{left}：请保管人运行 huiyin source login", "yellow"))
 
 
 def _all(app: App) -> list[Source]:
@@ -209,6 +209,7 @@ def test(
                 one, identity=app.identity, accounts=app.accounts, clock=app.clock,
                 layouts=settings.path(settings.collect.layouts),
                 allowed=settings.collect.allow_hosts, contact=settings.collect.contact,
+                secrets=settings.collect.secrets,
             )  # fmt: skip
         else:
             from crawler.asking import ask_weibo

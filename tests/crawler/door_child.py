@@ -14,6 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
+
 from archive import open_archive
 from crawler import AccountBook, Identity, guard
 from crawler.doors import KINDS, DoorJob, run_doors
@@ -42,6 +44,7 @@ def main() -> None:
         store=ArchiveStore(archive), identity=Identity(SECRET), accounts=AccountBook(accounts),
         clock=system_clock, stop=stop, layouts=Path(told.get("layouts", "/nonexistent")),
         once=not told.get("seconds"),
+        secrets={name: SecretStr(one) for name, one in told.get("secrets", {}).items()},
     )  # fmt: skip
     run_doors(job, told.get("allowed", []), kinds=told.get("kinds", KINDS))
     archive.close()

@@ -230,6 +230,7 @@ def test_learning_a_board_and_a_site(board: Board) -> None:
     found = read_detail(Selector(detail_html), url, layout)
     assert found.text == "第23号小区停水三天了，请尽快处理。" and found.answer == "已安排抢修。"
     assert found.title == "反映第23号小区停水的问题" and "云渡市水务局" in found.answer_unit
+    assert "2026-11-21 09:00" in found.answer_date
     site = Site()
     with running(site):
         notices_site(site, b"", b"")
