@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,6 +21,8 @@ _VERIFIED = {
     6: AuthorKind.ORGANISATION, 7: AuthorKind.ORGANISATION,
 }  # fmt: skip
 _NOBODY = Author()
+_PLAIN_LINK = re.compile(r"https://m\.weibo\.cn/status/[0-9A-Za-z]{9}\Z")
+"""The form that `payloads.post_url` makes: nine characters can hide nobody."""
 
 
 def author_kind(verified: Any, verified_type: Any) -> AuthorKind:
@@ -81,6 +84,7 @@ class Builder:
         self._latest = now + _AHEAD
         self._official = accounts.by_name
         self._origins: dict[str, Origin] = {}
+        self._regions: dict[str, str] = {}
 
     def time(self, value: Any, number: str | None = None) -> datetime:
         """The time of a post; from a Weibo `number` where `value` is missing or not exact.
@@ -116,6 +120,15 @@ class Builder:
             if len(self._origins) < 1000:
                 self._origins[query] = origin
         return origin
+
+    def _region(self, said: str) -> str:
+        """A masked region; the same few come again and again."""
+        region = self._regions.get(said)
+        if region is None:
+            region = mask(said, self._official)[0]
+            if len(self._regions) < 1000:
+                self._regions[said] = region
+        return region
 
     def post(
         self,
@@ -163,7 +176,7 @@ class Builder:
         for one in named:
             if found := self._official.get(one.strip().lstrip("@")):
                 mentions = (*mentions, found)
-        if url:
+        if url and not _PLAIN_LINK.match(url):
             url = mask(url, self._official)[0]
         read_at = read_at or self.at
         who, account = self._author(platform, uid, tool_key, name, author, region)
@@ -196,7 +209,7 @@ class Builder:
         key = self.identity.author_key(platform, native) if native else None
         shown = name if kind in NAMED else None
         if region:  # a column of a table may hold anything
-            region = mask(region, self._official)[0]
+            region = self._region(region)
         author = Author(key=key, kind=kind, region=region or None, name=shown or None)
         return author, account.id if account else None
 

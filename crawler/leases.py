@@ -53,7 +53,8 @@ class SourceLeases:
         share = math.ceil(len(wanted) / max(1, len(living)))
         leases = self._leases()
         mine = [one for one in wanted if one in leases and leases[one] == self.owner]
-        for source in [one for one in mine[share:] if not busy(one)]:
+        spare = [one for one in reversed(mine) if not busy(one)]
+        for source in spare[: max(0, len(mine) - share)]:
             self._write(source, "")
             mine.remove(source)
         for source in wanted:

@@ -74,6 +74,8 @@ class Search(Reading):
         """Windows of a day at most for all that is not stored; first of all the newest."""
         now = int(self.started.timestamp())
         earliest = self.cursor or now - int(days * DAY)
+        if not self.cursor:
+            self.done.append((1, earliest))  # nobody watched before
         for hole in reversed(holes_of(earliest, self.source.ahead)):
             start, stop = hole.above, hole.upto or now
             while start < stop:
