@@ -136,6 +136,8 @@ class CollectSettings(Section):
     """Folder whose files are imported by themselves, once each; empty = disabled."""
     inbox_keep_days: int = Field(default=7, ge=0, le=3650)
     """Imported files are kept in the folder's 已导入 for so long; they hold unmasked data."""
+    secrets: dict[str, SecretStr] = {}
+    """What `{secret:NAME}` in the address of a source stands for."""
     stations: dict[str, str] = {}
     """Collecting stations on another network: name -> their public key."""
 
@@ -204,12 +206,14 @@ class NlpSettings(Section):
 
 
 class IncidentSettings(Section):
-    window_hours: float = Field(default=48.0, gt=0, le=24 * 60)
-    """A post joins a group whose latest post is at most this old."""
+    window_hours: float = Field(default=1440.0, gt=0, le=24 * 60)
+    """A post joins posts that are at most so much older; of the newest million of them."""
     min_authors: int = Field(default=3, ge=1)
     """Independent authors before anybody is alerted."""
-    min_score: float = Field(default=1.0, gt=0)
+    min_score: float = Field(default=0.5, gt=0)
     """Burst score before anybody is alerted."""
+    danger_alarm: bool = True
+    """One post that says a life is at stake now opens an incident and tells at once."""
     levels: str = ""
     """Table (TOML) of what makes which suspected level; empty = the shipped one."""
 
