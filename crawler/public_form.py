@@ -30,6 +30,7 @@ from archive.base import Archive
 from crawler.accounts import AccountBook
 from crawler.build import Builder
 from crawler.privacy import Identity
+from crawler.values import CHINA
 from huiyin.clock import Clock
 from huiyin.errors import ArchiveError
 from huiyin.records import Account, Case, Draft, DraftState, Kind, Post, Scope, Setting
@@ -87,7 +88,7 @@ class Form:
         """Store a message; returns its case number and code. Raises `ArchiveError`."""
         now, book = self.clock(), self.accounts()
         account: Account | None = book.accounts.get(hall)
-        number = f"{now:%y%m%d}-{_random(6)}"
+        number = f"{now.astimezone(CHINA):%y%m%d}-{_random(6)}"
         code = _random(8)
         build = Builder(
             identity=self.identity, accounts=book, office=account.id if account else self.office,

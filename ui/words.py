@@ -34,6 +34,7 @@ AUTHOR = {
 PLATFORM = {
     "weibo": "微博", "douyin": "抖音", "kuaishou": "快手", "xiaohongshu": "小红书",
     "bilibili": "哔哩哔哩", "tieba": "贴吧", "zhihu": "知乎",
+    "form": "公众留言", "hand": "手工添加", "web": "网站",
 }  # fmt: skip
 INCIDENT_STATE = {
     "emerging": "初现", "active": "活跃", "easing": "趋缓", "closed": "已结束",
@@ -55,11 +56,13 @@ DRAFT_STATE = {
 }  # fmt: skip
 SOURCE_STATE = {
     "new": "还没有读过", "ok": "正常", "login_expired": "登录已过期", "quota": "接口次数用完",
-    "refused": "平台拒绝", "failing": "反复失败",
+    "refused": "平台拒绝", "failing": "反复失败", "blocked": "被平台挡住",
+    "layout": "返回格式变了", "slow": "很慢", "silent": "异常安静", "paused": "人为暂停",
 }  # fmt: skip
 ENDPOINT = {
     "mentions": "@我的微博", "comments_to_me": "收到的评论", "comments_mentions": "@我的评论",
-    "timeline": "本账号的微博", "messages": "收到的私信",
+    "timeline": "本账号的微博", "messages": "收到的私信", "comments_show": "本账号微博下的评论",
+    "topic": "话题",
 }  # fmt: skip
 SOURCE_MEND = {
     "new": "采集进程启动后会开始读取；若一直不变，请看“系统”页。",
@@ -67,6 +70,10 @@ SOURCE_MEND = {
     "quota": "到平台规定的时间自动继续；期间的内容之后会补读。",
     "refused": "平台不允许这个请求，请检查应用权限和账号编号。",
     "failing": "会自动重试；若持续，请管理员查看采集日志。",
+    "blocked": "平台把采集当作机器人：请管理员在平台控制台查看是否受限；已放慢。",
+    "layout": "平台换了返回格式，要等新版本；期间的内容没有看到。",
+    "slow": "平台或网络很慢，读到的内容会晚一些。",
+    "silent": "比平时这个时候少得多：请到平台上看一眼，账号或接口是否受限。",
 }
 ACT = {
     "create": "建立", "open": "立案", "draft": "生成草稿", "edit": "修改", "submit": "提交审核",
@@ -75,6 +82,10 @@ ACT = {
     "reset-password": "重置密码", "deactivate": "停用", "deliver": "送达", "hand-over": "转给",
     "state": "进展到", "duplicate": "与另一件内容相同：", "publish-again": "再次取出原文",
     "raise": "等级上调，再次通知", "correct-category": "改定类别",
+    "confirm": "确认属实", "dismiss": "判为不算事件", "set-level": "设等级", "lower": "降怀疑等级",
+    "rename": "改名", "merge": "并进来一个事件", "merge-into": "并入另一个事件",
+    "split": "拆出为新事件",
+    "move-in": "移进帖子", "move-out": "移出帖子", "follow": "随事件并入",
 }  # fmt: skip
 WHY = {
     "urgent": "涉及人身或财产安全，2 小时内答复", "utilities": "水电气暖，24 小时内答复",

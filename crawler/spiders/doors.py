@@ -225,6 +225,8 @@ class DoorSpider(scrapy.Spider):
             return CollectError("回答太大，没有读完", "换一个内容少的网址")
         if name == "ResponseDataLossError" or "DataLoss" in str(error):
             return CollectError("回答中途断了", "会自动再读")
+        if "certificate" in str(error).lower():
+            return CollectError("网站的证书不对，没有读", "请网站的管理者换证书")
         return CollectError(f"连不上网站（{name}）", "检查网络；会自动再读")
 
     @staticmethod

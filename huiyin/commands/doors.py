@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
-from typing import Annotated
+from threading import Thread
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
 from huiyin.commands.common import Json, err, opened, out, parse_time, print_json
-from huiyin.errors import InputError
+from huiyin.errors import ArchiveError, InputError
 from huiyin.settings import load_settings
-from huiyin.supervise import stop_on_signals
+from huiyin.supervise import orphaned, start_anew, stop_on_signals
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from huiyin.app import App
 
 
 def add(
@@ -65,9 +72,16 @@ def inbox(
             stations.skip(name, int(number))
             out.print(f"已放弃 {name} 的第 {number} 号；这段时间留作没有看到的。")
             return
-        box, reports, idle = inbox_of(app), [], 0
-        while not stop.is_set():
-            found = box.run_once()
+        box, reports, idle, parent = inbox_of(app), [], 0, os.getppid()
+        while not stop.is_set() and not orphaned(parent) and not app.moved():
+            try:
+                found = box.run_once()
+            except ArchiveError as error:  # away, busy or full: the files wait where they are
+                if once:
+                    raise
+                err.print(Text(str(error), "yellow"))
+                stop.wait(5.0)
+                continue
             reports += found if once else []
             for one in found:
                 if not json:
@@ -79,6 +93,9 @@ def inbox(
             if once and idle >= 7:  # files need two looks, five seconds apart
                 break
             stop.wait(1.0)
+        moved = app.moved()
+    if moved and not once:
+        start_anew()
     if json:
         print_json([one.as_dict() for one in reports])
 
@@ -114,11 +131,23 @@ def form(
         pages = web_app(made, title=settings.office.name, per_hour=told.per_hour,
                         per_address=told.per_address)  # fmt: skip
         out.print(f"表单：http://{told.host}:{told.port}　Ctrl-C 停下。")
-        uvicorn.run(
+        server = uvicorn.Server(uvicorn.Config(
             pages, host=told.host, port=told.port, log_level="warning", access_log=False,
             server_header=False, limit_concurrency=200, timeout_keep_alive=5,
             proxy_headers=False,
-        )  # fmt: skip
+        ))  # fmt: skip
+        Thread(target=_end_with, args=(server, app, os.getppid()), daemon=True).start()
+        server.run()
+        moved = app.moved()
+    if moved:
+        start_anew()
+
+
+def _end_with(server: uvicorn.Server, app: App, parent: int) -> None:
+    """End the form when whoever started it is gone, or the archive has moved."""
+    while not server.should_exit:
+        time.sleep(1.0)
+        server.should_exit = server.should_exit or orphaned(parent) or app.moved()
 
 
 def collect(
