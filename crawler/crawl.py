@@ -21,8 +21,8 @@ from crawler.accounts import AccountBook
 from crawler.budget import Budget, purse_of
 from crawler.privacy import Identity
 from crawler.rounds import Round
-from crawler.sources import EVERYTHING, SPIDERS, ensure_sources, known_sources
-from crawler.tending import Tender
+from crawler.sources import EVERYTHING, SPIDER, SPIDERS, ensure_sources, known_sources
+from crawler.tending import Ends, Tender
 from crawler.weibo_api import ENDPOINTS
 from huiyin import __version__
 from huiyin.clock import Clock, monotonic
@@ -94,6 +94,10 @@ class CrawlJob:
         ]  # fmt: skip
         return sorted(found, key=lambda one: order.get(one.parameters.get("endpoint", ""), 99))
 
+    def of_timelines(self) -> list[Source]:
+        """The sources that read the own accounts' posts, and are read here."""
+        return [one for one in self.of(SPIDER) if one.parameters.get("endpoint") == "timeline"]
+
     def fresh(self, source: Source) -> Source:
         """The source as the archive has it now; as it was known, while the archive is away."""
         try:
@@ -132,6 +136,7 @@ def run_crawl(
     on_progress: Progress | None = None,
     tokens: Tokens | None = None,
     beside: Callable[[CrawlJob], Sequence[Any]] | None = None,
+    ends: Ends | None = None,
 ) -> None:
     """Read all sources again and again until `stop`, or once.
 
@@ -157,7 +162,7 @@ def run_crawl(
     tender = None
     if not alone:
         books = accounts if callable(accounts) else None
-        tender = Tender(job, read_tokens, books, monotonic)
+        tender = Tender(job, read_tokens, books, monotonic, ends)
         tender.start()
     try:
         failure = _run_reactor(job, beside)

@@ -71,6 +71,10 @@ class TokenStore:
             os.fsync(stream.fileno())
         new.replace(self._file)
 
+    def ends(self) -> dict[str, datetime]:
+        """When each token ends, where that is known."""
+        return {uid: one.expires_at for uid, one in self.read().items() if one.expires_at}
+
     def with_settings(self, weibo: WeiboSettings) -> dict[str, SecretStr]:
         """Tokens of the settings, and those of `source login`, which are newer."""
         return {**weibo.tokens, **{uid: one.secret for uid, one in self.read().items()}}

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import structlog
 from pydantic import SecretStr
 
+from archive.base import Archive, Filters
+from crawler.health import lasting
 from crawler.leases import SourceLeases
-from crawler.sources import ensure_sources, known_sources
-from huiyin.errors import ArchiveError
+from crawler.sources import EVERYTHING, ensure_sources, known_sources
+from crawler.values import CHINA
+from huiyin.errors import ArchiveError, Conflict
+from huiyin.records import Alert, Kind, Source
 
 if TYPE_CHECKING:
     from crawler.accounts import AccountBook
@@ -21,6 +27,14 @@ log = structlog.get_logger("crawler")
 EVERY_SECONDS = 2.0
 _ACCOUNTS_EVERY = 5
 """Accounts and tokens are read again every so many turns."""
+_TELL_EVERY = 15
+_SLEEPY_EVERY = 1800
+"""Turns between two looks at when the own accounts last posted: once an hour."""
+SLEEPY_DAYS = (12, 7)
+"""An own account without a post for 14 days has failed the national check."""
+TOKEN_DAYS = (1, 7)
+Ends = Callable[[], Mapping[str, datetime]]
+"""When the access token of each account ends, where that is known."""
 
 
 class Tender:
@@ -32,8 +46,10 @@ class Tender:
         tokens: Callable[[], Mapping[str, SecretStr]],
         accounts: Callable[[], AccountBook] | None,
         monotonic: Callable[[], float],
+        ends: Ends | None = None,
     ) -> None:
-        self._job, self._tokens, self._accounts = job, tokens, accounts
+        self._job, self._tokens, self._accounts, self._ends = job, tokens, accounts, ends
+        self._told: set[str] = set()
         self._leases = SourceLeases(job.archive, monotonic=monotonic)
         self._ended = threading.Event()
         self._turns = 0
@@ -67,9 +83,24 @@ class Tender:
             self._leases.turn(
                 (one.id for one in job.sources if not one.paused), lambda one: one in job.reading
             )
+            if self._turns % _TELL_EVERY == _TELL_EVERY - 1:
+                self._tell(alerts_of_sources(job.sources, job.clock()))
+                self._tell(alerts_of_tokens(self._ends() if self._ends else {}, job.clock()))
+            if self._turns % _SLEEPY_EVERY == _SLEEPY_EVERY - 1:
+                self._tell(alerts_of_sleepers(job.archive, job.of_timelines(), job.clock()))
         except ArchiveError as error:
             log.warning("sources not looked at", error=str(error))
         self._turns += 1
+
+    def _tell(self, alerts: Iterable[Alert]) -> None:
+        """Write each alert once, whoever of several processes comes first; `watch` delivers it."""
+        for alert in alerts:
+            if alert.id in self._told:
+                continue
+            with suppress(Conflict):
+                self._job.archive.create(alert)
+                log.error("operator told", alert=alert.id, title=alert.title)
+            self._told.add(alert.id)
 
     def _look_around(self) -> None:
         job = self._job
@@ -79,3 +110,58 @@ class Tender:
         if tokens.keys() != job.tokens.keys():
             ensure_sources(job.archive, job.accounts, job.weibo, tokens)
         job.tokens = tokens
+
+
+def alerts_of_sources(sources: Iterable[Source], now: datetime) -> Iterator[Alert]:
+    """One alert for each trouble that lasts, named by source, state and its beginning."""
+    for one in sources:
+        state = lasting(one, now)
+        if state is None or one.state_since is None:
+            continue
+        since = one.state_since.astimezone(CHINA)
+        yield Alert(
+            id=f"alert:{one.id}:{one.state}:{one.state_since:%Y%m%d%H%M%S}", offices=one.offices,
+            incident="", rule="source-health", title=f"采集：{state.title}", created_at=now,
+            text=f"来源 {one.id} 从 {since:%m月%d日 %H:%M} 起{state.title}：{one.reason}。"
+                 f"这段时间有没有新内容，我们不知道。办法：{state.mend}。",
+        )  # fmt: skip
+
+
+def alerts_of_tokens(ends: Mapping[str, datetime], now: datetime) -> Iterator[Alert]:
+    """A token's keeper is told 7 days and 1 day before it ends."""
+    for uid, end in ends.items():
+        for days in TOKEN_DAYS:
+            if end - now <= timedelta(days=days):
+                yield Alert(
+                    id=f"alert:token:{uid}:{end:%Y%m%d}:{days}", incident="", rule="token-ends",
+                    offices=(f"weibo:{uid}",), title="微博授权快到期", created_at=now,
+                    text=f"账号 {uid} 的授权在 {end.astimezone(CHINA):%m月%d日 %H:%M} 到期，"
+                         "到期后收不到它的消息。请账号保管人运行 huiyin source login 重新授权。",
+                )  # fmt: skip
+                break
+
+
+def alerts_of_sleepers(
+    archive: Archive, timelines: Iterable[Source], now: datetime
+) -> Iterator[Alert]:
+    """An own account without a post for 7 days, and again at 12."""
+    for one in timelines:
+        if one.state != "ok" or one.covered_since is None:
+            continue  # what we could not look at is not called silent
+        latest = one.covered_since
+        filters = Filters(since=now - timedelta(days=max(SLEEPY_DAYS) + 3), kinds=(Kind.NOTICE,),
+                          offices=(one.account,))  # fmt: skip
+        for post in archive.iter_posts(EVERYTHING, filters):
+            if post.source.query == "timeline":
+                latest = max(latest, post.created_at)
+        idle = now - latest
+        for days in SLEEPY_DAYS:
+            if idle >= timedelta(days=days):
+                yield Alert(
+                    id=f"alert:sleepy:{one.account}:{latest:%Y%m%d}:{days}", incident="",
+                    rule="account-sleeps", offices=one.offices, title="账号多日没有更新",
+                    text=f"{one.account} 已有 {idle.days} 天没有发布内容；"
+                         "连续 14 天不更新，全国政务新媒体检查即为不合格。",
+                    created_at=now,
+                )  # fmt: skip
+                break

@@ -114,6 +114,7 @@ def crawl(app: App, stop: Event) -> bool:
     run_crawl(
         app.archive, weibo=weibo, identity=app.identity, accounts=lambda: app.accounts,
         clock=app.clock, stop=stop, tokens=tokens, beside=lambda job: _doors(app, job),
+        ends=store.ends,
     )  # fmt: skip
     return moved.is_set()
 

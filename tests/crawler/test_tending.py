@@ -11,17 +11,21 @@ from typing import Any
 
 import pytest
 
+from alerts import Alerter, Message, Receipt
 from archive.base import Archive
 from crawler.budget import Budget, next_due, paced_day, plan, told_limit
+from crawler.build import Builder
 from crawler.coverage import blind_spots, coverage
 from crawler.health import HEALTH, add_hour, is_silent, lasting
 from crawler.leases import SourceLeases
 from crawler.payload_table import fate, paths_of, unknown_paths
 from crawler.sources import after_reading
 from crawler.spiders.weibo_search import Search
+from crawler.tending import alerts_of_sleepers, alerts_of_sources, alerts_of_tokens
 from crawler.weibo_api import ENDPOINTS, read_page
 from huiyin.errors import QuotaExceeded
-from huiyin.records import Gap, Quota, Scope, Source
+from huiyin.records import Gap, Person, Quota, Role, Scope, Source
+from huiyin.settings import AlertSettings
 from tests.crawler.reader import source
 from tests.platforms.weibo import Platform, number_at
 
@@ -114,7 +118,8 @@ def test_the_books_survive_a_kill_and_a_second_process(archive: Archive) -> None
         budget.check("101", NOW)
         budget.count("101", NOW)
     again = Budget(archive, 5)
-    assert [again.count("101", NOW) for _ in range(2)] == [None, None]
+    for _ in range(2):
+        again.count("101", NOW)
     with pytest.raises(QuotaExceeded) as caught:
         again.check("101", NOW)
     assert caught.value.until == datetime(2026, 3, 5, 16, 0, tzinfo=UTC)  # midnight in Shanghai
@@ -128,7 +133,8 @@ def test_what_the_platform_says_of_its_limit() -> None:
             "reset_time_in_seconds": 1795}  # fmt: skip
     quota = told_limit(said, "101", NOW)
     assert quota is not None and (quota.limit, quota.used, quota.window_seconds) == (150, 30, 3600)
-    for wrong in (None, [], {}, {**said, "user_limit": "x"}, {**said, "limit_time_unit": "?"}):
+    others: list[Any] = [None, [], {}, {**said, "user_limit": "x"}, {**said, "limit_time_unit": 1}]
+    for wrong in others:
         assert told_limit(wrong, "101", NOW) is None
 
 
@@ -187,6 +193,55 @@ def test_the_timeline_of_a_source_has_no_overlaps_and_no_holes() -> None:
     assert len(blind_spots([one], at(0), at(10))) == 3
     stale = source("mentions", covered_since=at(1), last_ok_at=at(2))
     assert coverage(stale, at(1), at(5))[-1].state == "behind"  # not read since: not "nothing"
+
+
+def test_lasting_trouble_ending_tokens_and_sleepy_accounts_are_told_once(
+    archive: Archive, build: Builder
+) -> None:
+    bad = source("mentions", state="blocked", reason="HTTP 418", state_since=NOW)
+    (told,) = alerts_of_sources([bad], NOW + timedelta(hours=1))
+    assert told.id == next(alerts_of_sources([bad], NOW + timedelta(hours=2))).id
+    assert "HTTP 418" in told.text and HEALTH["blocked"].mend in told.text
+    assert not list(alerts_of_sources([bad], NOW))
+    end = NOW + timedelta(days=7)
+    days = [list(alerts_of_tokens({"101": end}, end - timedelta(days=n))) for n in (8, 7, 3, 1, 0)]
+    assert [len(one) for one in days] == [0, 1, 1, 1, 1]
+    assert len({one[0].id for one in days[1:]}) == 2  # one at 7 days, one at 1
+    own = source("timeline", state="ok", covered_since=NOW - timedelta(days=30))
+    assert [one.id[-2:] for one in alerts_of_sleepers(archive, [own], NOW)] == ["12"]
+    post = build.post(platform="weibo", native="5", text="公告", uid="101", query="timeline",
+                      created_at=NOW - timedelta(days=8))  # fmt: skip
+    archive.put_posts([post])
+    assert [one.id[-2:] for one in alerts_of_sleepers(archive, [own], NOW)] == [":7"]
+    blind = own.model_copy(update={"state": "login_expired"})
+    assert not list(alerts_of_sleepers(archive, [blind], NOW))
+
+
+def test_such_an_alert_reaches_the_officer_on_call(archive: Archive) -> None:
+    """`watch` delivers what `crawl` wrote, though no incident stands behind it."""
+    archive.create(
+        Person(id="li", name="李", roles=(Role.ON_CALL,), offices=("weibo:101",), password_hash="-")
+    )
+    bad = source("mentions", state="blocked", reason="HTTP 418", state_since=NOW)
+    archive.create(next(alerts_of_sources([bad], NOW + timedelta(hours=1))))
+    sent: list[Message] = []
+
+    class Phone:
+        @property
+        def name(self) -> str:
+            return "phone"
+
+        def send(self, message: Message) -> Receipt:
+            sent.append(message)
+            return Receipt("phone", message.id, NOW)
+
+    alerter = Alerter(
+        archive, [Phone()], settings=AlertSettings(), clock=lambda: NOW,
+        link=lambda incident: "",
+    )  # fmt: skip
+    for _ in range(3):
+        alerter.run_once()
+    assert len(sent) == 1 and "被平台挡住" in sent[0].text and sent[0].recipient == "li"
 
 
 # ---------------------------------------------------------------- the table of fields

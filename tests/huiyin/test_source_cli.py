@@ -12,9 +12,8 @@ from typing import Any
 from urllib.parse import parse_qs, parse_qsl
 
 import pytest
-from click.testing import Result
 from pydantic import SecretStr
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from archive import open_archive
 from crawler.login import Token, TokenStore, ending
