@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from archive.base import PutReport
 from crawler.accounts import AccountBook
 from crawler.privacy import Identity
+from crawler.watch_list import WatchList
 from huiyin import __version__
 from huiyin.clock import Clock
 from huiyin.errors import HuiyinError, InputError
@@ -79,6 +80,8 @@ PARAMETERS: Mapping[str, Mapping[str, str]] = {
         "kind": "post（默认）或 notice（官方站点，内容可作答复依据）",
         "unit": "notice 的发布单位名称，默认为订阅源的标题",
         "platform": "编号前的平台名，默认 web",
+        "words": "只留提到这些词的（空格隔开）；默认全留",
+        "without": "提到这些词的不留",
     },
     "message_board": {"layout": "页面说明文件的名称（不带 .toml）"},
     "notices": {"layout": "页面说明文件的名称（不带 .toml）"},
@@ -111,6 +114,7 @@ def check_parameters(spider: str, parameters: Mapping[str, str]) -> None:
             "网址里有令牌或密钥，不能存进档案",
             '写进 collect.secrets，例如 [collect.secrets] hub = "…"，网址里写 key={secret:hub}',
         )
+    WatchList.in_parameters(parameters)
     if parameters.get("kind", "post") not in ("post", "notice"):
         raise InputError("kind 应为 post 或 notice", "改正后再加")
 

@@ -57,6 +57,7 @@ app.add_typer(people.user, name="user")
 app.add_typer(people.oncall, name="oncall")
 app.add_typer(people.account, name="account")
 sources.source.command("learn")(learn.learn)
+sources.source.command("preview")(learn.preview)
 app.add_typer(sources.source, name="source")
 app.add_typer(archive.archive, name="archive")
 

@@ -105,7 +105,9 @@ class DoorSpider(scrapy.Spider):
 
     async def _read(self, source: Source) -> None:
         try:
-            visit = Visit(source, self.job.clock(), memory_of(source))
+            visit = Visit(
+                source, self.job.clock(), memory_of(source), answer_seconds=source.answer_seconds
+            )
             try:
                 await self.visit(visit)
             except CollectError as error:
@@ -190,8 +192,9 @@ class DoorSpider(scrapy.Spider):
         return done.new
 
     async def fetch(
-        self, url: str, *, headers: dict[str, str] | None = None, largest: int | None = None
-    ) -> Response:
+        self, url: str, *, visit: Visit | None = None, headers: dict[str, str] | None = None,
+        largest: int | None = None,
+    ) -> Response:  # fmt: skip
         """Fetch a page, politely. Raises `CollectError` for every other answer than 200 and 304."""
         meta: dict[str, Any] = {"handle_httpstatus_list": [304]}
         if largest:
@@ -206,6 +209,8 @@ class DoorSpider(scrapy.Spider):
             raise _ignored(error) from error
         except Exception as error:
             raise self._no_answer(error) from error
+        if visit is not None:  # without the time that politeness waited
+            visit.answered(float(request.meta.get("download_latency", 0.0)))
         status = response.status
         if status not in (200, 304):
             raise _refusal(status)

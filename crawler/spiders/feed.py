@@ -12,6 +12,7 @@ from crawler.page_text import public_url
 from crawler.payloads import post_url
 from crawler.spiders.doors import DoorSpider
 from crawler.visits import Visit
+from crawler.watch_list import WatchList
 from huiyin.errors import CollectError
 from huiyin.records import AuthorKind, Gap, Kind, Post
 
@@ -19,6 +20,9 @@ _ACCEPT = (
     "application/atom+xml, application/rss+xml, application/feed+json, "
     "application/xml;q=0.9, */*;q=0.5"
 )
+
+
+_KEYS = 300
 
 
 class FeedSpider(DoorSpider):
@@ -36,7 +40,7 @@ class FeedSpider(DoorSpider):
                     headers[header] = memory[name]
         else:
             memory.clear()
-        response = await self.fetch(url, headers=headers)
+        response = await self.fetch(url, visit=visit, headers=headers)
         if response.status == 304:
             return
         digest = hashlib.sha256(response.body).hexdigest()[:16]
@@ -44,21 +48,24 @@ class FeedSpider(DoorSpider):
             return
         said = (response.headers.get("Content-Type") or b"").decode("latin-1")
         feed = read_feed(response.body, said)
-        fresh = await self.put(visit, self._posts(visit, feed))
+        await self.put(visit, self._posts(visit, feed))
         if not feed.whole:
             raise CollectError("订阅源的回答中途断了，断处之后的没有读到", "会自动再读")
         if visit.bad and visit.bad == len(feed.items):
             raise CollectError("订阅源里没有一条读得懂", "把网址报告给开发者")
-        self._note_gap(visit, feed, fresh)
+        keys = [self.job.identity.author_key("feed", one.key) for one in feed.items[:_KEYS]]
+        self._note_gap(visit, keys)
         visit.memory = {
-            "url": url, "digest": digest, "items": len(feed.items),
+            "url": url, "digest": digest, "keys": keys,
             "etag": _header(response, "ETag"), "modified": _header(response, "Last-Modified"),
         }  # fmt: skip
 
     def _posts(self, visit: Visit, feed: Feed) -> list[Post]:
-        build = self.builder(visit)
-        found = []
+        build, watch = self.builder(visit), WatchList.in_parameters(visit.source.parameters)
+        found: list[Post] = []
         for item in feed.items:
+            if watch is not None and not watch.caught_by(f"{item.title}\n{item.text}"):
+                continue
             found += self.posts(
                 visit,
                 lambda item=item: [feed_post(item, feed, visit, build)],  # type: ignore[misc]
@@ -66,12 +73,13 @@ class FeedSpider(DoorSpider):
         return found
 
     @staticmethod
-    def _note_gap(visit: Visit, feed: Feed, fresh: int) -> None:
+    def _note_gap(visit: Visit, keys: list[str]) -> None:
         """A feed shows its newest items only: when all of them are new, others have passed."""
-        before, last = visit.memory.get("items"), visit.source.last_ok_at
-        if before and last and fresh == len(feed.items) and visit.oldest and visit.oldest > last:
+        before, last = visit.memory.get("keys"), visit.source.last_ok_at
+        if before and keys and last and not set(before) & set(keys):
+            end = max(last, min(visit.oldest or visit.started, visit.started))
             visit.unread = Gap(
-                starts_at=last, ends_at=visit.oldest, state="cut_off",
+                starts_at=last, ends_at=end, state="cut_off",
                 reason="订阅源里全是新的，中间可能有条目已被挤出，没有读到",
             )  # fmt: skip
 

@@ -84,7 +84,7 @@ class MessageBoardSpider(DoorSpider):
         url, number = layout.list.url, 1
         seen_pages: set[str] = set()
         while url:
-            page = await self._list_page(url, layout, number)
+            page = await self._list_page(visit, url, layout, number)
             ids = {native_of(one, layout, self.job): one for one in page.entries}
             known = await self._known(layout, ids)
             known |= set(visit.memory.get("missing") or {})
@@ -99,8 +99,8 @@ class MessageBoardSpider(DoorSpider):
             url, number = page.following, number + 1
         return list(found.values()), False
 
-    async def _list_page(self, url: str, layout: Layout, number: int) -> ListPage:
-        text = text_of(await self.fetch(url))
+    async def _list_page(self, visit: Visit, url: str, layout: Layout, number: int) -> ListPage:
+        text = text_of(await self.fetch(url, visit=visit))
         try:
             return read_list(text, url, layout, number)
         except LayoutChanged:

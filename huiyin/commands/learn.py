@@ -1,4 +1,4 @@
-"""`huiyin source learn`: propose the layout file of a message board or a site of notices."""
+"""`huiyin source learn` and `preview`: what a page, or a list of words, would bring."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from huiyin.commands.common import Json, err, opened, out, print_json, shown_time
+from archive.base import Filters
+from huiyin.commands.common import Json, err, opened, out, parse_time, print_json, shown_time
 from huiyin.errors import InputError
+from huiyin.records import Scope
 
 
 def learn(
@@ -57,6 +59,41 @@ def learn(
     if file is not None:
         spider = "notices" if found.proposal.layout.kind == "notice" else "message_board"
         out.print(Text(f"已写入 {file}；核对后：huiyin source add {spider} layout={file.stem}"))
+
+
+def preview(
+    words: Annotated[str, typer.Argument(help="盯着的词，空格隔开：提到任一个就算。")],
+    without: Annotated[str, typer.Option(help="排除的词：提到任一个就不算。")] = "",
+    since: Annotated[str | None, typer.Option(help="从（含）；默认全部。")] = None,
+    json: Json = False,
+) -> None:
+    """一份词表在档案里会抓到什么、放过什么，先看再用。什么都不改。"""
+    from crawler.watch_list import WatchList
+    from crawler.watch_list import preview as try_out
+
+    watch = WatchList.of(words, without)
+    with opened() as app:
+        filters = Filters(since=parse_time(since, "--since"))
+        found = try_out(watch, app.archive.iter_posts(Scope.everything(), filters))
+    if json:
+        print_json(
+            {
+                "looked": found.looked, "caught": found.caught, "ruled_out": found.ruled_out,
+                "by_word": dict(found.by_word),
+                "caught_newest": [one.id for one in found.shown],
+                "ruled_out_newest": [one.id for one in found.let_go],
+            }
+        )  # fmt: skip
+        return
+    out.print(f"看了 {found.looked} 条：抓到 {found.caught}，被排除词放过 {found.ruled_out}")
+    for word in watch.words:
+        out.print(Text(f"　{word}　{found.by_word[word]}"))
+    for head, posts in (("抓到的（最新）", found.shown), ("放过的（最新）", found.let_go)):
+        if posts:
+            out.print(head)
+        for one in posts:
+            said = one.text[:60].replace("\n", " ")
+            out.print(Text(f"　{shown_time(one.created_at)}　{one.id}　{said}"))
 
 
 def _target(folder: Path, name: str) -> Path:

@@ -188,3 +188,15 @@ def test_bad_days_are_never_nothing_new(site: Site, doors: Doors) -> None:
     for name in days:
         one = doors.source(f"source:{name}")
         assert one.state == "ok" and one.gaps[0].ends_at is not None
+
+
+def test_a_watch_list_keeps_only_what_it_names(site: Site, doors: Doors) -> None:
+    site.pages["/f"] = Page(
+        rss(*(item(n) for n in range(1, 5)), item(9, description="晴")).encode()
+    )
+    watched = source("w", "feed", url=f"{site.url}/f", words="停水 爆管", without="第2号 第3号")
+    doors.run([watched], kinds=["feed"], allowed=[site.host])
+    assert {one.title for one in doors.posts().values()} == {"通知1", "通知4"}
+    site.pages["/f"] = Page(rss(item(4), item(5, description="晴")).encode())
+    doors.run([watched], kinds=["feed"], allowed=[site.host])
+    assert not doors.source("source:w").gaps  # nothing kept is not nothing seen
