@@ -7,7 +7,6 @@ same write. What the server refused to store is among them as the stage `put`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -178,8 +177,3 @@ class Stages:
                 self._es.request("DELETE", f"/{alias}/_doc/{one['_id']}", missing=None)
                 stored += 1
         return stored
-
-
-def same_failure(one: Failure, other: Failure) -> bool:
-    """True when two tell the same but for the time."""
-    return replace(one, at=other.at) == other

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import marshal
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from pydantic_core import from_json
 from archive.authors import author_number
 from archive.merging import COUNTS, erased
 from archive.sqlite.connection import Row
-from huiyin.records import Analysis, Metrics, Post, text_sha
+from huiyin.records import Analysis, Post, text_sha
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -142,13 +142,3 @@ def to_post(row: Sequence[Any]) -> Post:
 def analysis_json(analysis: Analysis) -> str:
     """Everything but the vector, which lies in its own table."""
     return analysis.model_dump_json(exclude={"vector"})
-
-
-def metrics_of(row: Mapping[str, Any]) -> Metrics | None:
-    """The counts in columns of `posts`."""
-    if row["metrics_at"] is None:
-        return None
-    return Metrics(
-        reposts=row["reposts"], comments=row["comments"], likes=row["likes"],
-        read_at=moment(row["metrics_at"]),
-    )  # fmt: skip

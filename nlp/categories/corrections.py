@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from archive.base import Archive, Stored
 from huiyin.clock import Clock, system_clock
@@ -140,8 +139,3 @@ def corrected(analysis: Analysis, correction: Correction) -> Analysis:
     shares = {joined(one): 1.0 for one in (prefixes(path) or [()])}
     category = Category(path=path, probabilities=shares, by=PERSON)
     return analysis.model_copy(update={"category": category})
-
-
-def last_change(correction: Correction) -> tuple[str, datetime] | None:
-    """Who set it last, and when."""
-    return (correction.acts[-1].actor, correction.acts[-1].at) if correction.acts else None
