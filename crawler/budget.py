@@ -96,10 +96,11 @@ def next_due(last: datetime, planned: Plan) -> datetime:
     at, left = last, planned.day_seconds
     if planned.day_seconds == planned.night_seconds:
         return last + timedelta(seconds=left)
-    step = timedelta(minutes=5)
+    step = timedelta(minutes=1)
     while left > 0:
-        left -= min(step.total_seconds() * pace(at), left)
-        at += step
+        rate = pace(at)
+        at += min(step, timedelta(seconds=left / rate))
+        left -= min(step.total_seconds() * rate, left)
     return min(at, last + timedelta(seconds=planned.night_seconds))
 
 
@@ -166,7 +167,7 @@ class Budget:
     def check(self, key: str, now: datetime, keep: float = 0.0) -> None:
         """Raise `QuotaExceeded` when no call is left, or only the part `keep` of all."""
         quota = self.quota(key, now)
-        if quota is not None and quota.used + 1 > quota.limit * (1 - keep):
+        if quota is not None and quota.used + 1 > quota.limit - int(quota.limit * keep):
             raise QuotaExceeded(
                 f"接口次数已用完（{quota.used}/{quota.limit}）",
                 "到时间自动再读；长期不够请申请商业接口", until=quota.resets_at,

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from archive.base import Archive
 from crawler.accounts import AccountBook
 from crawler.health import SLOW_SECONDS, add_hour, is_silent, state_of
-from crawler.rounds import Ranges, Reading, joined
+from crawler.rounds import Reading, joined
 from crawler.values import weibo_id_time
 from crawler.weibo_api import ENDPOINTS
 from huiyin.errors import CollectError, Conflict
@@ -129,15 +129,18 @@ def after_reading(
     return after_success(
         moved, now, oldest=one.oldest_time(), truncated=one.truncated, missed=one.missed,
         backlog=one.backlog, fresh=one.fresh, before=one.source, more=tuple(one.gaps),
+        stored=source,
     )  # fmt: skip
 
 
 def after_success(
     source: Source, now: datetime, *, oldest: datetime, truncated: bool = False,
     missed: int | None = None, backlog: bool = False, fresh: int = 0, before: Source | None = None,
-    more: tuple[Gap, ...] = (),
+    more: tuple[Gap, ...] = (), stored: Source | None = None,
 ) -> Source:  # fmt: skip
     """The source after a round that stored everything it read. Open gaps end now; `more` stay.
+
+    `stored`: the record as it was, given back when there is nothing to write.
 
     `truncated`: between the cursor of `before` and `oldest` about `missed` were not shown; that
     stays visible. `backlog`: there is more to read, so no gap counts as caught up yet.
@@ -173,14 +176,15 @@ def after_success(
             "state_since": source.state_since if state == source.state else now,
         }
     )  # fmt: skip
-    quiet = source.last_ok_at is not None and now - source.last_ok_at < _QUIET
-    quiet = quiet and (state, cursor_of(source)) == (before.state, cursor_of(before))
-    return before if quiet and gaps == before.gaps and not fresh else changed
+    known = stored or source
+    quiet = known.last_ok_at is not None and now - known.last_ok_at < _QUIET and not fresh
+    return known if quiet and told_by(changed) == told_by(known) else changed
 
 
-def cursor_of(source: Source) -> tuple[str, Ranges]:
-    """How far it has come."""
-    return source.cursor, source.ahead
+def told_by(source: Source) -> tuple[object, ...]:
+    """What a page shows of a source; that it was read once more is no news."""
+    return (source.state, source.reason, source.gaps, source.cursor, source.ahead,
+            source.covered_since)  # fmt: skip
 
 
 def _since(source: Source, oldest: datetime) -> datetime:

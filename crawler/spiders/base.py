@@ -134,10 +134,10 @@ class PollingSpider(scrapy.Spider):
         """Called by the pipeline when the round is on disk: plan the next one."""
         self.job.reading.discard(source.id)
         now = self.job.clock()
-        due = now if one.backlog and one.error is None else self._after(source, now)
+        due = now if one.backlog and one.error is None else self._after(source, one.started)
         for kind, times in _SLOWER.items():
             if isinstance(one.error, kind):
-                due = now + times * (due - now)
+                due = one.started + times * (due - one.started)
         if isinstance(one.error, QuotaExceeded) and one.error.until:
             self.job.budget.used_up(purse_of(source), now, one.error.until)
             due = max(due, one.error.until)

@@ -167,12 +167,13 @@ def test_an_expired_token_is_a_visible_gap_until_it_is_renewed(
 
 def test_a_used_up_quota_waits_for_the_next_hour(platform: SamplePlatform, crawl: Crawl) -> None:
     platform.faults.calls_per_hour = 2
-    crawl.run(platform.url, "forever", seconds=8.0, uids="9900000107")
+    crawl.run(platform.url, "forever", seconds=30.0, uids="9900000107")
     sources = crawl.sources().values()
-    assert {one.state for one in sources} == {"quota"}
-    assert sum(one.last_ok_at is not None for one in sources) == 2
-    assert sum(platform.calls.values()) < 60  # the refused ones are not asked for every 0.2 s
-    assert all(one.gaps[-1].ends_at is None for one in sources)
+    assert sorted(one.state for one in sources) == ["ok", "ok", "quota", "quota", "quota"]
+    assert sum(platform.calls.values()) < 10  # what the books refuse is not asked for
+    for one in sources:
+        assert (one.state == "quota") == (one.last_ok_at is None)
+        assert one.state == "ok" or one.gaps[-1].ends_at is None
 
 
 @pytest.mark.parametrize("fault", ["server_errors", "truncated"])

@@ -19,7 +19,7 @@ import pytest
 from archive import open_archive
 from huiyin.records import Kind, Post, Scope, Source
 from tests.crawler.reader import launch, source
-from tests.platforms.weibo import Platform, number_at, running, spread
+from tests.platforms.weibo import STATUS, Platform, number_at, running, spread, template
 
 EVERYTHING = Scope.everything()
 # Real processes, forked from one that has read the modules: a kill costs no ten seconds of start.
@@ -254,3 +254,55 @@ def test_comments_under_own_posts(platform: Platform, reader: Reader, tmp_path: 
     assert calls == 3 and len(comments) == 25
     reader.run(endpoints=["comments_show"], count=10)
     assert platform.calls["/2/comments/show.json"] == calls  # 2 said, 25 known: nothing to ask
+
+
+def test_sources_are_picked_up_while_it_runs(platform: Platform, reader: Reader) -> None:
+    platform.post("mentions", 2)
+    platform.post("timeline", 2)
+    child = reader.start()
+    until(lambda: platform.calls["/2/statuses/mentions.json"] > 0)
+    archive = open_archive(reader.url)
+    archive.create(source("timeline", every_seconds=0.2))
+    archive.close()
+    until(lambda: reader.source("timeline").cursor != "")
+    archive = open_archive(reader.url)
+    archive.change(
+        Source, "source:weibo:101:timeline", EVERYTHING,
+        lambda one: one.model_copy(update={"paused": True}),
+    )  # fmt: skip
+    archive.close()
+    time.sleep(4)
+    calls = platform.calls["/2/statuses/user_timeline.json"]
+    time.sleep(2)
+    assert platform.calls["/2/statuses/user_timeline.json"] == calls  # paused
+    os.kill(child.pid or 0, signal.SIGTERM)
+    reader.ended(child)
+
+
+def test_nothing_planted_is_found_in_any_file(platform: Platform, reader: Reader) -> None:
+    """A phone, an ID number, a name, two uids and the token, through faults and bad days."""
+    phone, card, name = "13912345678", "410105198801011234", "张三丰的小号"
+    status = {
+        **STATUS, "text": f"我电话{phone}，身份证{card}，@{name} 也看看", "geo": {"name": name},
+        "user": {**STATUS["user"], "screen_name": name, "name": name, "location": phone},
+        "url_objects": [{"info": {"url_short": f"http://t.cn/{phone}"}}],
+        "retweeted_status": {"user": {"id": 7770007, "screen_name": name}, "text": card},
+    }  # fmt: skip
+    platform.templates = [template(status)]
+    platform.fault_rate = 0.3
+    for name_of in ("mentions", "comments_to_me"):
+        platform.lists[name_of] = spread(60, 60)
+    child = reader.start(count=10, endpoints=["mentions", "comments_to_me"])
+    until(lambda: reader.numbers() >= platform.everything())
+    for mode in ("expired", "captcha", "layout", "http500"):
+        platform.mode = mode
+        time.sleep(1.5)
+    os.kill(child.pid or 0, signal.SIGTERM)
+    reader.ended(child)
+    assert any("【电话】" in one.text for one in reader.posts().values())
+    files = [one for one in reader.folder.rglob("*") if one.is_file()]
+    assert len(files) >= 2
+    for file in files:
+        held = file.read_bytes()
+        for secret in (phone, card, name, "5550001", "7770007", "token-1"):
+            assert secret.encode() not in held, (file.name, secret)
