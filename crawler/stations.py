@@ -149,7 +149,7 @@ class Stations:
 
     def _source(self, station: str, now: datetime) -> Source:
         return Source(
-            id=f"source:station:{station}", spider=SPIDER, account=self.office,
+            id=f"source:station-{station}", spider=SPIDER, account=self.office,
             offices=(self.office,), parameters={"station": station}, state="ok", last_ok_at=now,
             every_seconds=3600.0, covered_since=now,
         )  # fmt: skip

@@ -83,13 +83,13 @@ def test_in_order_once_each(tmp_path: Path, archive: Archive, stations: Stations
     assert stations.take(files[0]) and stations.take(files[0])  # a second time changes nothing
     assert len(stored(archive)) == 2
     assert stations.take(files[2]) is None and stations.take(files[3]) is None
-    waiting = source_of(archive, "source:station:north")
+    waiting = source_of(archive, "source:station-north")
     (gap,) = waiting.gaps
     assert waiting.state == "failing" and gap.ends_at is None and "第 2 号" in gap.reason
     for file in files[1:]:
         assert stations.take(file)
     assert len(stored(archive)) == 8
-    after = source_of(archive, "source:station:north")
+    after = source_of(archive, "source:station-north")
     assert after.state == "ok" and after.gaps[0].ends_at is not None
     told = source_of(archive, "source:a@north")
     assert told.last_ok_at and "secret" not in told.model_dump_json()
@@ -107,7 +107,7 @@ def test_a_bundle_that_never_comes_can_be_given_up(
         stations.skip("north", 3)
     stations.skip("north", 2)
     assert stations.take(files[2]) and len(stored(archive)) == 4
-    assert source_of(archive, "source:station:north").gaps[0].ends_at is not None
+    assert source_of(archive, "source:station-north").gaps[0].ends_at is not None
 
 
 def test_whatever_was_changed_is_refused(
