@@ -337,7 +337,25 @@ class Incident(StateRecord):
     """The machine's guess; may rise by itself, only a person lowers it. None = too little known."""
     level_reasons: tuple[str, ...] = ()
     level: str | None = None
-    """突发事件等级, set by a person from an official source."""
+    """突发事件等级 (of what happened), set by a person from an official source."""
+    warning: str | None = None
+    """预警 (红 橙 黄 蓝, of what may come), set by a person from an official source."""
+    opinion_level: str | None = None
+    """舆情等级 (of the talk; each office has its own rule), set by a person."""
+    lowered_from: Level | None = None
+    """The suspected level that a person lowered: the machine raises it only above this one."""
+    title_by: str = ""
+    """Person who named it; empty = the title is taken from a post."""
+    verdict: str = ""
+    """confirmed or dismissed by a person; empty = nobody has said."""
+    verdict_at: UtcDatetime | None = None
+    """When the person said so; a confirmation starts the statutory clocks."""
+    verdict_kind: str = ""
+    """What kind of thing it was judged to be (`learning.kind_of`), for later thresholds."""
+    verdict_peak: float = 0.0
+    """Highest burst score that it reached, for later thresholds."""
+    danger: tuple[str, ...] = ()
+    """险情: kinds of danger for which one post was enough; empty = no such alarm."""
     score: Mapping[str, float] = {}
     """Each term of the burst score by name, and `total`."""
     key_posts: tuple[str, ...] = ()

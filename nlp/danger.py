@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from nlp import cues
 from nlp.calling import Calling, calling, prepare
 
+REASON = "眼下有人有生命危险"
+"""How `Analysis.urgency` names an alarm."""
 ALARM = 0.5
 """From this probability on a post alone is an alarm."""
 _NAMED = 0.9

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from huiyin.records import Urgency
 from nlp.calling import Calling, calling
-from nlp.danger import danger, not_now, unreal
+from nlp.danger import REASON, danger, not_now, unreal
 
 MAX_CHARACTERS = 20_000
 _ASKS = 0.5
@@ -144,7 +144,7 @@ def urgency(text: str, read: Calling | None = None) -> Urgency:
         reason, weight = _call(text)
         weights[reason] = weight * asks
     if now.alarm:
-        weights["眼下有人有生命危险"] = _DANGER * now.probability
+        weights[REASON] = _DANGER * now.probability
     rest = 1.0
     for weight in weights.values():
         rest *= 1 - weight

@@ -1,26 +1,35 @@
-"""The detector's memory: open groups and what they add up to. Pure; no archive, no clock.
+"""The detector's memory: open groups and what they add up to. Pure; no clock.
 
 A `Board` is fed posts one by one, in the order of the committed batches, either to decide
 (`decide`) or to follow what a committed batch decided (`follow`); both leave it in the same state.
+Of a group that is no incident it keeps ids only and looks its posts up when it opens.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
-from huiyin.records import Post
+from huiyin.records import Analysis, Post
 from huiyin.vectors import unpack
-from nlp.incidents.gathering import OFFICIAL, Gathering, Member, by_words, member
-from nlp.incidents.grouping import Grouper, Item
+from nlp.incidents.dividing import alike, parts
+from nlp.incidents.gathering import MIN_SPREAD, OFFICIAL, Gathering, by_words, member, speaks
+from nlp.incidents.grouping import Grouper, Item, Key, Nearest
+from nlp.incidents.hazards import hazard_keys, stems
 from nlp.incidents.severity import judge
 from nlp.incidents.terms import plain
 
 PREFIX = "incident:"
 GRAVE = 0.5
 """Weight of content (severity.judge) from which a post counts as grave for grouping."""
+DIVIDE_AT = frozenset(2**power for power in range(3, 12))
+"""Numbers of kept posts at which a group is looked at, whether it is two."""
+
+LookUp = Callable[[Sequence[str]], Iterable[Post]]
+"""Posts by id, in any order; those that are gone are left out."""
 
 
 def item(post: Post) -> Item:
@@ -29,18 +38,27 @@ def item(post: Post) -> Item:
     vector = None
     if analysis is not None and analysis.vector:
         vector = np.asarray(unpack([analysis.vector])[0], dtype=np.float32)
-    root = post.root if post.root != post.id else None
+    text = plain(post.title, post.text)
+    words = by_words(post)
     return Item(
         id=post.id,
         time=post.created_at.timestamp(),
-        text=plain(post.title, post.text),
+        text=text,
         vector=vector,
         model=analysis.model if analysis is not None else "",
-        root=root,
-        by_words=by_words(post),
+        root=post.root if post.root != post.id else None,
+        by_words=words,
         official=post.author.kind in OFFICIAL,
-        grave=post.mentions if judge(post.text, analysis).weight >= GRAVE else (),
+        keys=_keys(post, text, analysis) if words else (),
+        places=stems(f"{post.title or ''} {post.text}", analysis.places if analysis else ()),
     )
+
+
+def _keys(post: Post, text: str, analysis: Analysis | None) -> tuple[Key, ...]:
+    keys = hazard_keys(text, analysis.places if analysis else (), named=bool(post.mentions))
+    if post.mentions and judge(post.text, analysis).weight >= GRAVE:
+        keys += tuple(Key(f"@{account}") for account in post.mentions)
+    return keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,36 +68,78 @@ class Step:
     post: str
     group: str
     """Incident id of its group, whether that is open yet or not."""
-    gathering: Gathering
-    """What the group adds up to with this post; stays valid when the group leaves the window."""
+    gathering: Gathering | None
+    """What the group adds up to with this post; None while it is no incident."""
     joined: bool
     is_open: bool
     opened: bool
     """True when the group became an incident by this post."""
-    earlier: tuple[str, ...]
+    earlier: tuple[str, ...] = ()
     """Posts that were alone until the group opened by this one."""
+    merge: tuple[str, str] | None = None
+    """(group that ends, group that goes on): the post proved two to be one. Call `Board.merge`."""
+    divide: tuple[tuple[str, str, str], ...] = ()
+    """(post, from, to): the group proved to be two. Call `Board.divide`."""
+
+
+class _Alone:
+    """A group of several posts that is no incident yet."""
+
+    __slots__ = ("authors", "posts", "spreaders")
+
+    def __init__(self) -> None:
+        self.authors: set[str] = set()
+        self.spreaders: set[str] = set()
+        self.posts: list[_Who] = []
+
+    def add(self, who: _Who) -> None:
+        (self.authors if who.voice else self.spreaders).add(who.author)
+        self.posts.append(who)
+
+    @property
+    def opens(self) -> bool:
+        return len(self.authors) >= 2 or len(self.spreaders) >= MIN_SPREAD
+
+
+class _Who(NamedTuple):
+    """What is remembered of a post that belongs to no incident."""
+
+    post: str
+    author: str
+    voice: bool
 
 
 class Board:
     """Open groups and their gatherings."""
 
-    def __init__(self, window_seconds: float) -> None:
+    def __init__(self, window_seconds: float, look_up: LookUp) -> None:
         self.grouper = Grouper(window_seconds)
+        self._look_up = look_up
         self.gatherings: dict[str, Gathering] = {}
-        self.members: dict[str, list[Member]] = {}
-        """Of groups that are no incident yet; forgotten as they leave the window."""
-        self.opened: set[str] = set()
+        """Of open groups."""
+        self._single: dict[str, _Who] = {}
+        """Groups of one post."""
+        self._alone: dict[str, _Alone] = {}
+        """Groups of several posts that are no incident."""
+        self._by_hand: set[str] = set()
         self.closed: list[str] = []
         """Groups that left the window since somebody emptied this list."""
 
     def __contains__(self, post_id: str) -> bool:
         return post_id in self.grouper
 
+    @property
+    def opened(self) -> Iterable[str]:
+        """Incident ids of open groups."""
+        return self.gatherings.keys()
+
     def decide(self, post: Post) -> Step:
-        """Find the post's group and take it in."""
+        """Find the post's group and take it in; says when two groups are one, or one is two."""
         one = item(post)
-        group = PREFIX + self.grouper.add(one).removeprefix(PREFIX)
-        return self._take(post, one, group)
+        name, nearest = self.grouper.add(one)
+        step = self._take(post, one, PREFIX + name)
+        merge = self._merging(name, nearest)
+        return replace(step, merge=merge, divide=() if merge else self._dividing(name))
 
     def follow(self, post: Post, group: str) -> Step:
         """Take the post into the group that a committed batch names ("" = its own)."""
@@ -92,43 +152,156 @@ class Board:
         """Incident id of the group of a kept post, whether open yet or not."""
         return PREFIX + (self.grouper.group_of(post_id) or post_id)
 
-    def refill(self, group: str, posts: Sequence[Post]) -> None:
+    def refill(self, group: str, posts: Iterable[Post]) -> None:
         """Give an incident all its members back, those that left the window included."""
-        self.opened.add(group)
-        self.members.pop(group, None)
+        self._single.pop(group, None)
+        self._alone.pop(group, None)
         self.gatherings[group] = Gathering(member(post) for post in posts)
 
+    def open_now(self, group: str) -> tuple[str, ...]:
+        """Make an incident of a group whatever its size; returns its posts."""
+        return self._open(group)
+
+    # ---- merging and dividing
+
+    def merge(self, ends: str, goes_on: str) -> tuple[str, ...]:
+        """Make one group of two; returns posts that were alone until now.
+
+        Of an incident and a group that is none the incident goes on.
+        """
+        into = goes_on.removeprefix(PREFIX)
+        self.grouper.move(self.grouper.rows(ends.removeprefix(PREFIX)), into)
+        gone, stays = self.gatherings.pop(ends, None), self.gatherings.get(goes_on)
+        if gone is not None and stays is not None:
+            self.gatherings[goes_on] = Gathering([*stays.members(), *gone.members()])
+            return ()
+        waiting = [*self._waiting(goes_on), *self._waiting(ends)]
+        if stays is not None:
+            ids = [who.post for who in waiting]
+            for post in self._posts(ids):
+                stays.add(member(post))
+            return tuple(ids)
+        alone = self._alone[goes_on] = _Alone()
+        for who in waiting:
+            alone.add(who)
+        return self._open(goes_on) if alone.opens else ()
+
+    def arranged(self, groups: Iterable[str]) -> None:
+        """A person merged, split or filled these: they are not merged or divided any more."""
+        self._by_hand.update(groups)
+
+    def divide(self, moved: Sequence[tuple[str, str, str]]) -> None:
+        """Take posts of an incident into a new one."""
+        before, after = moved[0][1], moved[0][2]
+        ids = {post_id for post_id, _, _ in moved}
+        rows = [row for row in self.grouper.rows(before.removeprefix(PREFIX))
+                if self.grouper.ids([row])[0] in ids]  # fmt: skip
+        self.grouper.move(rows, after.removeprefix(PREFIX))
+        if before not in self.gatherings:
+            return
+        members = self.gatherings[before].members()
+        self.gatherings[before] = Gathering(one for one in members if one.id not in ids)
+        there = self.gatherings.get(after)  # a person may move posts into another incident
+        self.gatherings[after] = Gathering(
+            [*(there.members() if there else ()), *(one for one in members if one.id in ids)]
+        )
+
+    def _merging(self, name: str, nearest: Nearest) -> tuple[str, str] | None:
+        """The group that ends and the one that goes on, if the post proved two to be one."""
+        other = nearest.other
+        if other is None or name != nearest.group or nearest.second < self.grouper.threshold:
+            return None
+        if {PREFIX + name, PREFIX + other} & self._by_hand:
+            return None  # the machine undoes nothing that a person arranged
+        if not alike(self.grouper, name, other):
+            return None
+        pair = sorted((PREFIX + name, PREFIX + other), key=self._seniority)
+        return pair[1], pair[0]
+
+    def _seniority(self, group: str) -> tuple[bool, float, str]:
+        gathering = self.gatherings.get(group)
+        if gathering is not None:
+            return (False, gathering.first, group)
+        rows = self.grouper.rows(group.removeprefix(PREFIX))
+        return (True, min(map(self.grouper.index.time, rows)), group)
+
+    def _dividing(self, name: str) -> tuple[tuple[str, str, str], ...]:
+        group = PREFIX + name
+        if group in self._by_hand:
+            return ()
+        if group not in self.gatherings or len(self.grouper.rows(name)) not in DIVIDE_AT:
+            return ()
+        part = parts(self.grouper, name)
+        if not part:
+            return ()
+        ids = self.grouper.ids(part)
+        known = {one.id: one for one in self.gatherings[group].members()}
+        authors = {known[post_id].author for post_id in ids if known[post_id].voice}
+        if len(authors) < 2:
+            return ()
+        return tuple((post_id, group, PREFIX + ids[0]) for post_id in ids)
+
+    # ---- taking in
+
     def _take(self, post: Post, one: Item, group: str) -> Step:
-        read = member(post)
-        known = group in self.gatherings
-        gathering = self.gatherings.setdefault(group, Gathering())
-        gathering.add(read)
         opened = False
         earlier: tuple[str, ...] = ()
-        if group not in self.opened:
-            members = self.members.setdefault(group, [])
-            opened = gathering.opens
+        gathering = self.gatherings.get(group)
+        joined = gathering is not None or group in self._single or group in self._alone
+        if gathering is not None:
+            gathering.add(member(post))
+        else:
+            opened = self._wait(post, one, group)
             if opened:
-                self.opened.add(group)
-                earlier = tuple(other.id for other in self.members.pop(group))
-            else:
-                members.append(read)
-        is_open = group in self.opened
+                earlier = tuple(other for other in self._open(group, post) if other != post.id)
+                gathering = self.gatherings[group]
         self._expire(one.time)
-        return Step(post.id, group, gathering, known, is_open, opened, earlier)
+        return Step(post.id, group, gathering, joined, gathering is not None, opened, earlier)
+
+    def _wait(self, post: Post, one: Item, group: str) -> bool:
+        """Count a post of a group that is no incident; True when it becomes one."""
+        who = _Who(post.id, post.author.key or post.id, one.by_words and speaks(post))
+        if group not in self._alone:
+            if group not in self._single:
+                self._single[group] = who
+                return False
+            self._alone[group] = _Alone()
+            self._alone[group].add(self._single.pop(group))
+        self._alone[group].add(who)
+        return self._alone[group].opens
+
+    def _waiting(self, group: str) -> list[_Who]:
+        """Posts of a group that is no incident; it is forgotten here."""
+        single = self._single.pop(group, None)
+        if single is not None:
+            return [single]
+        alone = self._alone.pop(group, None)
+        return [] if alone is None else alone.posts
+
+    def _open(self, group: str, latest: Post | None = None) -> tuple[str, ...]:
+        ids = [who.post for who in self._waiting(group)]
+        wanted = [post_id for post_id in ids if latest is None or post_id != latest.id]
+        posts = [*self._posts(wanted), *([latest] if latest is not None else [])]
+        self.gatherings[group] = Gathering(member(post) for post in posts)
+        return tuple(ids)
+
+    def _posts(self, ids: Sequence[str]) -> list[Post]:
+        found = {post.id: post for post in self._look_up(ids)}
+        return [found[post_id] for post_id in ids if post_id in found]
 
     def _expire(self, now: float) -> None:
         touched: dict[str, set[str]] = {}
         for post_id, name in self.grouper.expire(now):
             touched.setdefault(PREFIX + name, set()).add(post_id)
         for group, gone in touched.items():
-            name = group.removeprefix(PREFIX)
-            if not self.grouper.is_open(name):
+            if not self.grouper.is_open(group.removeprefix(PREFIX)):
+                self._single.pop(group, None)
+                self._alone.pop(group, None)
                 self.gatherings.pop(group, None)
-                self.members.pop(group, None)
-                self.opened.discard(group)
                 self.closed.append(group)
-            elif group not in self.opened:
-                left = [one for one in self.members[group] if one.id not in gone]
-                self.members[group] = left
-                self.gatherings[group] = Gathering(left)
+            elif group in self._alone:
+                left = _Alone()
+                for who in self._alone[group].posts:
+                    if who.post not in gone:
+                        left.add(who)
+                self._alone[group] = left

@@ -2,9 +2,10 @@
 
 Each term is visible in `Incident.score` and explained in Chinese. Growth is the tail of a Poisson
 distribution: how unlikely so many independent voices are in a span, if nothing special were going
-on. The expected number is a prior for that kind of content, or the group's own earlier rate where
-that is higher, so a new office without history is judged sanely and a matter that is always talked
-about needs more than usual.
+on. The expected number is a prior for that kind of content, in a quiet stream the share of one
+matter in all that is said there where that is less, and the group's own earlier rate where that is
+higher. So a new office without history is judged sanely, three complaints about one matter are much
+on a board with four messages a day, and a matter that is always talked about needs more than usual.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from dataclasses import dataclass
 
 HOUR = 3600.0
 SPANS = (HOUR, 6 * HOUR, 24 * HOUR, 48 * HOUR)
-RECENT = 24 * HOUR
+QUIET_SPANS = (*SPANS, 168 * HOUR, 720 * HOUR, 1440 * HOUR)
+"""Where a stream is so quiet that a matter's share of it is less than the prior of its kind."""
+MATTER_SHARE = 1 / 2000
+"""Share of a quiet stream's posts that speak of one matter which is nothing special."""
 GROWTH_UNIT = 3.0
 """-log10 of the probability that counts as 1: one in a thousand."""
 TERM_LIMIT = 2.0
@@ -77,7 +81,7 @@ class Burst:
     def reasons(self) -> tuple[str, ...]:
         """The four terms in words."""
         return (
-            f"新近度 {self.novelty:.2f}：近 24 小时的声音所占比例",
+            f"新近度 {self.novelty:.2f}：近 {self.span / HOUR:.0f} 小时的声音所占比例",
             f"增长 {self.growth:.2f}：{self.span / HOUR:.0f} 小时内 {self.seen} 名独立发布者，"
             f"平常约 {self.expected:.2f} 名",
             f"独立发布者 {self.authors:.2f}：共 {self.voices} 名（相同文字和转发只算一次）",
@@ -85,21 +89,28 @@ class Burst:
         )
 
 
-def assess(voices: Sequence[Voice]) -> Burst:
-    """Judge a group by its independent voices, at the moment of its latest one."""
+def assess(voices: Sequence[Voice], stream_hourly: float | None = None) -> Burst:
+    """Judge a group by its independent voices, at the moment of its latest one.
+
+    `stream_hourly`: posts an hour of the whole stream, None = not known.
+    """
     if not voices:
         return Burst(0.0, 0.0, 0.0, 0.0, 0, HOUR, 0, 0.0, 0, ())
     times = sorted(voice.time for voice in voices)
     now = times[-1]
-    recent = sum(time > now - RECENT for time in times)
     severity = sum(voice.weight for voice in voices) / len(voices)
     prior = sum(voice.hourly for voice in voices) / len(voices)
-    growth, span, seen, expected = max(_growth(times, now, span, prior) for span in SPANS)
+    spans: tuple[float, ...] = SPANS
+    if stream_hourly is not None:
+        share = max(stream_hourly, 1 / 24) * MATTER_SHARE
+        if share < prior:
+            prior, spans = share, QUIET_SPANS
+    growth, span, seen, expected = max(_growth(times, now, span, prior) for span in spans)
     counts: dict[str, int] = {}
     for voice in voices:
         counts[voice.kind] = counts.get(voice.kind, 0) + 1
     return Burst(
-        novelty=recent / len(times),
+        novelty=seen / len(times),
         growth=min(TERM_LIMIT, growth / GROWTH_UNIT),
         authors=min(TERM_LIMIT, len(voices) / AUTHORS_UNIT),
         severity=severity,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from huiyin.records import AuthorKind, Kind, Place, Post
 from nlp.incidents.burst import Burst, Voice, assess
-from nlp.incidents.severity import Content, Figure, judge
+from nlp.incidents.severity import Content, judge
 from nlp.incidents.terms import near_copies, own_words, plain, sketch, terms
 
 EVIDENCE = 200
@@ -67,6 +67,11 @@ def by_words(post: Post) -> bool:
     return post.kind is not Kind.REPOST and len(terms(own_words(post.text))) >= OWN_CHARS
 
 
+def speaks(post: Post) -> bool:
+    """False for the office's own posts: they are no witnesses."""
+    return post.author.kind is not AuthorKind.GOVERNMENT
+
+
 def member(post: Post) -> Member:
     """Read one post."""
     text = post.text[:RAW_CHARS]
@@ -81,7 +86,7 @@ def member(post: Post) -> Member:
         delay=(post.collected_at - post.created_at).total_seconds(),
         author=post.author.key or post.id,
         author_kind=post.author.kind,
-        voice=by_words(post) and post.author.kind is not AuthorKind.GOVERNMENT,
+        voice=by_words(post) and speaks(post),
         original=original,
         copy_key=sketch(whole),
         content=content,
@@ -137,6 +142,7 @@ class Gathering:
         self.spreaders: set[int] = set()
         self.delays: list[float] = []
         self.accounts: dict[str, int] = {}
+        self._members: list[Member] = []
         self._nodes = _Voices()
         for one in members:
             self.add(one)
@@ -144,6 +150,7 @@ class Gathering:
     def add(self, one: Member) -> None:
         """Take in one more post (each only once)."""
         self.posts += 1
+        self._members.append(one)
         self.first = min(self.first, one.time)
         self.last = max(self.last, one.time)
         self.delays.append(one.delay)
@@ -161,10 +168,9 @@ class Gathering:
         else:
             self._nodes.find(("author", one.author))
 
-    @property
-    def opens(self) -> bool:
-        """True when this is more than one person's matter."""
-        return len(self.authors) >= 2 or len(self.spreaders) >= MIN_SPREAD
+    def members(self) -> list[Member]:
+        """All members in the order in which they came."""
+        return self._members
 
     def independent(self) -> dict[object, list[Member]]:
         """Posts of each independent voice, in time order."""
@@ -173,37 +179,14 @@ class Gathering:
             found.setdefault(self._nodes.find(("author", one.author)), []).append(one)
         return found
 
-    def burst(self) -> Burst:
-        """The burst score now."""
+    def burst(self, stream_hourly: float | None = None) -> Burst:
+        """The burst score now; `stream_hourly`: posts an hour of the whole stream."""
         voices = []
         for posts in self.independent().values():
             gravest = max(posts, key=lambda one: (one.content.weight, -one.time))
             kind = gravest.content.kind
             voices.append(Voice(posts[0].time, gravest.content.weight, kind.name, kind.hourly))
-        return assess(voices)
-
-    def figures(self) -> list[Figure]:
-        """Numbers of people named in the evidence, the gravest first."""
-        said: dict[tuple[str, int], list[Member]] = {}
-        for one in self.evidence:
-            for figure in one.content.figures:
-                said.setdefault(figure, []).append(one)
-        found = []
-        for (name, number), members in said.items():
-            voices = {
-                self._nodes.find(("author", one.author)) for one in members if one.voice
-            }  # fmt: skip
-            found.append(
-                Figure(
-                    name,
-                    number,
-                    tuple(one.id for one in sorted(members, key=lambda kept: kept.time)),
-                    len(voices),
-                    any(one.official for one in members),
-                )
-            )
-        order = ("死亡", "受伤", "失踪", "被困", "确诊")
-        return sorted(found, key=lambda figure: (order.index(figure.name), -figure.number))
+        return assess(voices, stream_hourly)
 
 
 def hash_author(key: str) -> int:

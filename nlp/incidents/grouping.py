@@ -1,17 +1,20 @@
-"""Which posts speak of the same happening: online, one pass, memory bounded by a time window.
+"""Which posts speak of the same happening: online, one pass, memory bounded by window and count.
 
-A post joins the group of its nearest neighbour in the window when
+A post joins the group that it is most like, when
 
-    similarity = half tf-idf cosine over character bigrams + half cosine of the sentence vectors
+    likeness = 0.7 similarity with the group's nearest post + 0.3 mean similarity with its latest
+    similarity = 0.85 tf-idf cosine over character bigrams + 0.15 cosine of the sentence vectors
+                 + what the two share beside words (`SHARED`)
 
-reaches `THRESHOLD`; else it stands alone and may become the first of a group. Eyewitnesses of one
-accident share few words, so two posts with grave content that name the same official account gain
-`GRAVE_BONUS`, which fades with the time between them. This is first-story detection by nearest
-neighbour (Allan et al. 1998; on posts: Mazoyer et al. 2020, twembeddings).
-The weights and thresholds were chosen on the development streams, see docs/incidents.md.
+reaches `THRESHOLD`; else it stands alone and may become the first of a group. The mean over the
+group keeps one post that lies between two matters from chaining them. Eyewitnesses of one disaster
+share few words, so posts gain `SHARED` that carry one key: the same danger at the same place, or
+grave content that names the same official account. It fades with the time between them.
+This is first-story detection by nearest neighbour (Allan et al. 1998; on posts: Mazoyer et al.
+2020, twembeddings). What each part earns stands in docs/incidents.md.
 
-Everything here is a function of the posts that are kept (inside the window) in the order in which
-they were added, so that a detector can be rebuilt exactly from committed batches after a kill.
+Everything here is a function of the posts that are kept and of the order in which they were added,
+so that a detector can be rebuilt exactly from committed batches after a kill.
 """
 
 from __future__ import annotations
@@ -26,29 +29,39 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nlp.incidents.terms import tags, terms, without_tags
+from nlp.incidents.index import Floats, Ids, Index, Vector, term_ids
+from nlp.incidents.terms import tags, without_tags
 
-Vector = npt.NDArray[np.float32]
-Floats = npt.NDArray[np.float64]
-
-THRESHOLD = 0.40
-WORDS_SHARE = 0.5
-UNKNOWN_COSINE = 0.55
-"""Stands in for the vector cosine where one side has no vector of the same model."""
-TAG_THRESHOLD = 0.30
+THRESHOLD = 0.185
+WORDS_SHARE = 0.85
+NEAREST_SHARE = 0.7
+LATEST = 8
+"""Posts of a group whose mean similarity counts beside the nearest one's."""
+WEIGHED = 4
+"""Groups that are looked at as a whole for one post."""
+TAG_THRESHOLD = 0.135
 """Similarity that is enough inside a group whose own topic tag the post carries."""
 TAG_MIN_POSTS = 4
 TAG_SHARE = 0.5
-GRAVE_BONUS = 0.2
-GRAVE_FADES = 3600.0
-"""Seconds after which the bonus has fallen to 1/e; after four times that it is not looked for."""
-GRAVE_READ = 48
+SHARED = 0.12
+"""Similarity that a common key adds at once."""
+KEY_FADES = 3600.0
+"""Seconds after which it has fallen to 1/e; after four times that it is not looked for."""
+APART = 0.025
+"""What two posts lose of which neither names a place that holds, or lies in, one of the other."""
+KEY_READ = 48
 QUERY_TERMS = 32
-POSTING_READ = 48
 EXACT = 32
-MAX_TERMS = 160
-MAX_KEPT = 100_000
-_ROOM = 1 << 14
+MAX_KEPT = 1_000_000
+
+
+class Key(NamedTuple):
+    """Something that two posts may share beside words."""
+
+    name: str
+    fades: float = KEY_FADES
+    wide: bool = False
+    """True: it holds for posts that name different spots too."""
 
 
 @dataclass(slots=True)
@@ -66,33 +79,32 @@ class Item:
     by_words: bool = True
     """False: a repost, which goes with its root whatever it says."""
     official: bool = False
-    grave: tuple[str, ...] = ()
-    """Official accounts that it names, when its content is grave; else empty."""
-
-
-@dataclass(slots=True)
-class _Words:
-    """Term numbers and damped counts (1 + ln count), both of shape (distinct terms,)."""
-
-    ids: npt.NDArray[np.int64]
-    counts: Floats
-
-
-_NO_WORDS = _Words(np.zeros(0, dtype=np.int64), np.zeros(0))
-_LOG_UNSEEN = math.log(1.5)
+    keys: tuple[Key, ...] = ()
+    places: tuple[str, ...] = ()
+    """Stems (`stem`) of the places that it names: a place begins with the stem of what holds it."""
 
 
 @dataclass(slots=True)
 class _Kept:
-    item: Item
+    id: str
     group: str
-    words: _Words
+    root: str | None
+    official: bool
     tags: tuple[str, ...]
+    keys: tuple[Key, ...]
+    places: tuple[str, ...]
 
 
-class _Nearest(NamedTuple):
+class Nearest(NamedTuple):
+    """The best group for a post, and the best one beside it."""
+
     similarity: float
     group: str | None
+    second: float = -1.0
+    other: str | None = None
+
+
+_NOBODY = Nearest(-1.0, None)
 
 
 class Grouper:
@@ -105,33 +117,39 @@ class Grouper:
         threshold: float = THRESHOLD,
         words_share: float = WORDS_SHARE,
         tag_threshold: float = TAG_THRESHOLD,
+        nearest_share: float = NEAREST_SHARE,
+        shared: float = SHARED,
+        apart: float = APART,
         max_kept: int = MAX_KEPT,
     ) -> None:
+        """The numbers are given for ablations and tuning only."""
         self.window = window_seconds
         self.max_kept = max_kept
-        self._threshold, self._tag_threshold = threshold, tag_threshold
-        self._words_share = words_share
+        self.threshold, self._tag_threshold = threshold, tag_threshold
+        self._words_share, self._nearest_share = words_share, nearest_share
+        self._shared, self._apart = shared, apart
         self.watermark = -math.inf
+        self.index = Index()
         self._kept: dict[int, _Kept] = {}
         self._by_id: dict[str, int] = {}
-        self._vocabulary: dict[str, int] = {}
-        self._names: list[str] = [""] * _ROOM
-        self._postings: list[list[int]] = [[] for _ in range(_ROOM)]
-        self._log_seen: Floats = np.zeros(_ROOM)
-        self._query: Floats = np.zeros(_ROOM)
-        self._free = list(range(_ROOM - 1, -1, -1))
         self._roots: dict[str, list[int]] = {}
         self._tags: dict[str, dict[str, int]] = {}
-        self._grave: dict[str, list[int]] = {}
-        self._sizes: dict[str, int] = {}
+        self._keys: dict[str, list[int]] = {}
+        self._groups: dict[str, list[int]] = {}
         self._ages: list[tuple[float, int]] = []
-        self._next = 0
 
     def __len__(self) -> int:
         return len(self._kept)
 
     def __contains__(self, post_id: str) -> bool:
         return post_id in self._by_id
+
+    @property
+    def hourly(self) -> float:
+        """Posts an hour of the whole stream, over the time that the kept ones span."""
+        if not self._ages:
+            return 0.0
+        return len(self._kept) / max(1.0, (self.watermark - self._ages[0][0]) / 3600)
 
     def group_of(self, post_id: str) -> str | None:
         """Group of a kept post."""
@@ -140,19 +158,41 @@ class Grouper:
 
     def is_open(self, group: str) -> bool:
         """True while a post of the group is kept, so that others can still join it."""
-        return group in self._sizes
+        return group in self._groups
 
-    def add(self, item: Item) -> str:
-        """Assign `item` and keep it; returns its group."""
-        words = self._words(item)
+    def rows(self, group: str) -> list[int]:
+        """Kept rows of a group in the order of their arrival."""
+        return self._groups.get(group, [])
+
+    def worded(self, group: str) -> list[int]:
+        """Kept rows of a group that have words to compare; long threads by their latest alone."""
+        rows = self._groups.get(group, [])[-16 * LATEST :]
+        return [row for row in rows if self.index.has_terms(row)]
+
+    def ids(self, rows: Sequence[int]) -> list[str]:
+        """Post ids of kept rows."""
+        return [self._kept[row].id for row in rows]
+
+    def add(self, item: Item) -> tuple[str, Nearest]:
+        """Assign `item` and keep it; returns its group and what was near."""
+        packed = self._packed(item)
         marks = tags(item.text)
-        group = self._choose(item, words, marks) or item.id
-        self._keep(item, group, words, marks)
-        return group
+        chosen, nearest = self._choose(item, packed, marks)
+        group = chosen or item.id
+        self._keep(item, group, packed, marks)
+        return group, nearest
 
     def restore(self, item: Item, group: str) -> None:
         """Keep `item` in a group that was decided before (from a committed batch)."""
-        self._keep(item, group, self._words(item), tags(item.text))
+        self._keep(item, group, self._packed(item), tags(item.text))
+
+    def move(self, rows: Sequence[int], group: str) -> None:
+        """Put kept rows into another group."""
+        for row in list(rows):
+            kept = self._kept[row]
+            self._leave(row, kept)
+            kept.group = group
+            self._enter(row, kept)
 
     def expire(self, now: float) -> list[tuple[str, str]]:
         """Forget posts older than the window before `now`; returns (post id, group) of them."""
@@ -166,18 +206,20 @@ class Grouper:
 
     # ---- choosing
 
-    def _choose(self, item: Item, words: _Words, marks: tuple[str, ...]) -> str | None:
+    def _choose(
+        self, item: Item, packed: Ids, marks: tuple[str, ...]
+    ) -> tuple[str | None, Nearest]:
         root_group, root_official = self._root_group(item)
         if item.root is not None and not item.by_words:
-            return root_group
+            return root_group, _NOBODY
         if root_group is not None and not root_official:
-            return root_group
-        nearest = self._nearest(words, item)
-        if nearest.group is not None and nearest.similarity >= self._threshold:
-            return nearest.group
+            return root_group, _NOBODY
+        nearest = self.nearest(packed, item)
+        if nearest.group is not None and nearest.similarity >= self.threshold:
+            return nearest.group, nearest
         if root_group is not None:
-            return root_group
-        return self._by_tag(words, item, marks)
+            return root_group, nearest
+        return self._by_tag(packed, item, marks), nearest
 
     def _root_group(self, item: Item) -> tuple[str | None, bool]:
         """(group of the item's thread, whether an official account began the thread)."""
@@ -186,74 +228,108 @@ class Grouper:
             return (self._kept[rows[0]].group, False) if rows else (None, False)
         row = self._by_id.get(item.root)
         if row is not None:
-            return self._kept[row].group, self._kept[row].item.official
+            return self._kept[row].group, self._kept[row].official
         rows = self._roots.get(item.root)
         return (self._kept[rows[0]].group, False) if rows else (None, False)
 
-    def _nearest(self, words: _Words, item: Item, *, only: str | None = None) -> _Nearest:
-        if not len(words.ids):
-            return _Nearest(-1.0, None)
-        total = math.log(len(self._kept) + 2) + 1.0
-        weights = words.counts * (total - self._log_seen[words.ids])
-        rows = self._candidates(words, weights, item.time, only)
-        if only is None:
-            rows = list(dict.fromkeys([*rows, *self._grave_rows(item)]))
-        if not rows:
-            return _Nearest(-1.0, None)
-        kept = [self._kept[row] for row in rows]
-        similar = self._words_share * self._cosines(words, weights, total, kept)
-        similar += (1 - self._words_share) * _meanings(item, kept)
-        similar += _grave_bonus(item, kept)
-        best = min(
-            range(len(rows)), key=lambda place: (-round(float(similar[place]), 6), rows[place])
+    def nearest(self, packed: Ids, item: Item, *, only: str | None = None) -> Nearest:
+        """The nearest kept post's group, and the nearest of any other group."""
+        if not len(packed):
+            return _NOBODY
+        ids, weights = self.index.weights(packed)
+        rows = self._near_in_time(
+            self.index.candidates(ids, weights, QUERY_TERMS, 2 * EXACT), item.time
         )
-        return _Nearest(round(float(similar[best]), 6), kept[best].group)
+        if only is not None:
+            rows = [row for row in rows if self._kept[row].group == only]
+        rows = rows[:EXACT]
+        if only is None and item.keys:
+            rows = list(dict.fromkeys([*rows, *self._key_rows(item)]))
+        if not rows:
+            return _NOBODY
+        similar = self._similar(ids, weights, item, rows)
+        best: dict[str, float] = {}
+        for row, value in zip(rows, similar.tolist(), strict=True):
+            group = self._kept[row].group
+            best[group] = max(value, best.get(group, -1.0))
+        if only is None:
+            self._as_a_whole(ids, weights, item, best)
+        ranked = sorted(best, key=lambda group: (-best[group], self._groups[group][0]))[:2]
+        if len(ranked) == 1:
+            return Nearest(best[ranked[0]], ranked[0])
+        return Nearest(best[ranked[0]], ranked[0], best[ranked[1]], ranked[1])
 
-    def _candidates(
-        self, words: _Words, weights: Floats, time: float, only: str | None
-    ) -> list[int]:
-        """Rows that share the rarest terms, those that share most first."""
-        order = np.argsort(-weights, kind="stable")[:QUERY_TERMS]
-        gains: dict[int, float] = {}
-        for term, weight in zip(words.ids[order].tolist(), weights[order].tolist(), strict=True):
-            gain = weight * weight
-            for row in self._postings[term][-POSTING_READ:]:
-                gains[row] = gains.get(row, 0.0) + gain
-        found = [
-            row
-            for row in gains
-            if abs(self._kept[row].item.time - time) <= self.window
-            and (only is None or self._kept[row].group == only)
-        ]
-        return heapq.nlargest(EXACT, found, key=lambda row: (round(gains[row], 6), row))
+    def _similar(self, ids: Ids, weights: Floats, item: Item, rows: Sequence[int]) -> Floats:
+        similar = self._words_share * self.index.cosines(ids, weights, rows)
+        similar += (1 - self._words_share) * self.index.meanings(item.vector, item.model, rows)
+        return np.round(similar + self._beside_words(item, rows), 6)
 
-    def _grave_rows(self, item: Item) -> list[int]:
-        """The latest kept posts with grave content that name one of the item's accounts."""
-        latest = 4 * GRAVE_FADES
+    def _as_a_whole(self, ids: Ids, weights: Floats, item: Item, best: dict[str, float]) -> None:
+        """Weigh in how like the post is to the latest of each group that it might join."""
+        likely = sorted(best, key=lambda group: (-best[group], self._groups[group][0]))[:WEIGHED]
+        latest = {
+            group: self.worded(group)[-LATEST:]
+            for group in likely
+            if best[group] >= self.threshold and len(self._groups[group]) > 1
+        }
+        rows = [row for some in latest.values() for row in some]
+        if rows:
+            similar = self._similar(ids, weights, item, rows)
+            start = 0
+            for group, some in latest.items():
+                mean = float(similar[start : start + len(some)].mean())
+                start += len(some)
+                whole = self._nearest_share * best[group] + (1 - self._nearest_share) * mean
+                best[group] = round(whole, 6)
+
+    def _near_in_time(self, rows: npt.NDArray[np.int64], time: float) -> list[int]:
+        if not len(rows):
+            return []
+        found: list[int] = rows[np.abs(self.index.times(rows) - time) <= self.window].tolist()
+        return found
+
+    def _key_rows(self, item: Item) -> list[int]:
+        """The latest kept posts that carry one of the item's keys."""
         rows = {
             row
-            for account in item.grave
-            for row in self._grave.get(account, [])[-GRAVE_READ:]
-            if len(self._kept[row].words.ids)
-            and abs(self._kept[row].item.time - item.time) <= latest
+            for key in item.keys
+            for row in self._keys.get(key.name, [])[-KEY_READ:]
+            if self.index.has_terms(row) and abs(self.index.time(row) - item.time) <= 4 * key.fades
         }
-        return heapq.nlargest(GRAVE_READ, rows)
+        return heapq.nlargest(KEY_READ, rows)
 
-    def _cosines(
-        self, words: _Words, weights: Floats, total: float, kept: Sequence[_Kept]
-    ) -> Floats:
-        """Tf-idf cosine with each of `kept`, shape (len(kept),)."""
-        ids = np.concatenate([one.words.ids for one in kept])
-        theirs = np.concatenate([one.words.counts for one in kept])
-        theirs = theirs * (total - self._log_seen[ids])
-        starts = np.cumsum([0] + [len(one.words.ids) for one in kept[:-1]])
-        self._query[words.ids] = weights
-        dots = np.add.reduceat(theirs * self._query[ids], starts)
-        self._query[words.ids] = 0.0
-        squares = np.add.reduceat(theirs * theirs, starts) * float(weights @ weights)
-        return np.asarray(dots / np.sqrt(np.maximum(squares, 1e-12)), dtype=np.float64)
+    def _beside_words(self, item: Item, rows: Sequence[int]) -> Floats:
+        """What is added for common keys and taken for places apart, shape (rows,)."""
+        found = np.zeros(len(rows))
+        if not item.keys and not item.places:
+            return found
+        ours = {key.name for key in item.keys}
+        for place, row in enumerate(rows):
+            kept = self._kept[row]
+            far = bool(item.places and kept.places) and apart(item.places, kept.places)
+            common = [key for key in kept.keys if key.name in ours and (key.wide or not far)]
+            if common:
+                gap = abs(self.index.time(row) - item.time)
+                found[place] = self._shared * max(math.exp(-gap / key.fades) for key in common)
+            elif far:
+                found[place] = -self._apart
+        return found
 
-    def _by_tag(self, words: _Words, item: Item, marks: tuple[str, ...]) -> str | None:
+    def similarities(self, ours: Sequence[int], theirs: Sequence[int]) -> Floats:
+        """How alike kept rows are, shape (ours, theirs)."""
+        found = np.zeros((len(ours), len(theirs)))
+        for place, row in enumerate(ours):
+            kept = self._kept[row]
+            ids, weights = self.index.weights(self.index.packed(row))
+            vector, model = self.index.vector(row)
+            one = Item(
+                kept.id, self.index.time(row), "", vector, model, keys=kept.keys,
+                places=kept.places,
+            )  # fmt: skip
+            found[place] = self._similar(ids, weights, one, theirs)
+        return found
+
+    def _by_tag(self, packed: Ids, item: Item, marks: tuple[str, ...]) -> str | None:
         """A tag that belongs to one group (not to everything) lowers the bar for that group."""
         for mark in marks:
             groups = self._tags.get(mark)
@@ -262,113 +338,67 @@ class Grouper:
             group, count = max(groups.items(), key=lambda pair: (pair[1], pair[0]))
             if count < TAG_MIN_POSTS or count < TAG_SHARE * sum(groups.values()):
                 continue
-            if self._nearest(words, item, only=group).similarity >= self._tag_threshold:
+            if self.nearest(packed, item, only=group).similarity >= self._tag_threshold:
                 return group
         return None
 
     # ---- keeping
 
-    def _words(self, item: Item) -> _Words:
-        found = list(terms(without_tags(item.text)).items())[:MAX_TERMS]
-        ids = np.fromiter((self._term_id(term) for term, _ in found), np.int64, len(found))
-        counts = np.array([1.0 + math.log(count) for _, count in found], dtype=np.float64)
-        return _Words(ids, counts)
-
-    def _term_id(self, term: str) -> int:
-        known = self._vocabulary.get(term)
-        if known is not None:
-            return known
-        if not self._free:
-            size = len(self._log_seen)
-            self._free.extend(range(2 * size - 1, size - 1, -1))
-            self._log_seen = np.concatenate([self._log_seen, np.zeros(size)])
-            self._query = np.zeros(2 * size)
-            self._names.extend([""] * size)
-            self._postings.extend([] for _ in range(size))
-        number = self._free.pop()
-        self._vocabulary[term] = number
-        self._names[number] = term
-        self._log_seen[number] = _LOG_UNSEEN
-        return number
-
-    def _keep(self, item: Item, group: str, words: _Words, marks: tuple[str, ...]) -> None:
-        row = self._next
-        self._next += 1
+    def _packed(self, item: Item) -> Ids:
         if item.root is not None and not item.by_words:
-            self._forget_unused(words)
-            words = _NO_WORDS
-        self._kept[row] = _Kept(item, group, words, marks)
+            return np.zeros(0, dtype=np.int64)
+        return term_ids(without_tags(item.text))
+
+    def _keep(self, item: Item, group: str, packed: Ids, marks: tuple[str, ...]) -> None:
+        row = self.index.add(item.time, packed, item.vector, item.model)
+        kept = _Kept(item.id, group, item.root, item.official, marks, item.keys, item.places)
+        self._kept[row] = kept
         self._by_id[item.id] = row
-        self._sizes[group] = self._sizes.get(group, 0) + 1
         heapq.heappush(self._ages, (item.time, row))
-        for term in words.ids.tolist():
-            self._postings[term].append(row)
-            self._log_seen[term] = math.log(len(self._postings[term]) + 1.5)
         if item.root is not None:
             self._roots.setdefault(item.root, []).append(row)
-        for mark in marks:
+        for key in item.keys:
+            self._keys.setdefault(key.name, []).append(row)
+        self._enter(row, kept)
+
+    def _enter(self, row: int, kept: _Kept) -> None:
+        rows = self._groups.setdefault(kept.group, [])
+        rows.insert(bisect_left(rows, row), row)
+        for mark in kept.tags:
             counts = self._tags.setdefault(mark, {})
-            counts[group] = counts.get(group, 0) + 1
-        for account in item.grave:
-            self._grave.setdefault(account, []).append(row)
+            counts[kept.group] = counts.get(kept.group, 0) + 1
+
+    def _leave(self, row: int, kept: _Kept) -> None:
+        _remove(self._groups, kept.group, row)
+        for mark in kept.tags:
+            counts = self._tags[mark]
+            counts[kept.group] -= 1
+            if not counts[kept.group]:
+                del counts[kept.group]
+            if not counts:
+                del self._tags[mark]
 
     def _drop(self, row: int) -> tuple[str, str]:
         kept = self._kept.pop(row)
-        self._by_id.pop(kept.item.id, None)
-        for term in kept.words.ids.tolist():
-            posting = self._postings[term]
-            del posting[bisect_left(posting, row)]
-            self._log_seen[term] = math.log(len(posting) + 1.5)
-        self._forget_unused(kept.words)
-        if kept.item.root is not None:
-            rows = self._roots[kept.item.root]
-            del rows[bisect_left(rows, row)]
-            if not rows:
-                del self._roots[kept.item.root]
-        for mark in kept.tags:
-            counts = self._tags[mark]
-            _count_down(counts, kept.group)
-            if not counts:
-                del self._tags[mark]
-        for account in kept.item.grave:
-            rows = self._grave[account]
-            del rows[bisect_left(rows, row)]
-            if not rows:
-                del self._grave[account]
-        _count_down(self._sizes, kept.group)
-        return kept.item.id, kept.group
-
-    def _forget_unused(self, words: _Words) -> None:
-        for term in words.ids.tolist():
-            if not self._postings[term]:
-                del self._vocabulary[self._names[term]]
-                self._free.append(term)
+        self.index.drop(row)
+        self._by_id.pop(kept.id, None)
+        if kept.root is not None:
+            _remove(self._roots, kept.root, row)
+        for key in kept.keys:
+            _remove(self._keys, key.name, row)
+        self._leave(row, kept)
+        return kept.id, kept.group
 
 
-def _meanings(item: Item, kept: Sequence[_Kept]) -> Floats:
-    """Cosine of the sentence vectors, shape (len(kept),)."""
-    values = [
-        float(item.vector @ one.item.vector)
-        if item.vector is not None and one.item.vector is not None and item.model == one.item.model
-        else UNKNOWN_COSINE
-        for one in kept
-    ]
-    return np.array(values, dtype=np.float64)
+def apart(ours: Sequence[str], theirs: Sequence[str]) -> bool:
+    """True when no place of one is, holds or lies in a place of the other."""
+    return not any(
+        one.startswith(other) or other.startswith(one) for one in ours for other in theirs
+    )
 
 
-def _grave_bonus(item: Item, kept: Sequence[_Kept]) -> Floats:
-    """What two grave posts to one account gain for being near in time, shape (len(kept),)."""
-    named = set(item.grave)
-    values = [
-        GRAVE_BONUS * math.exp(-abs(one.item.time - item.time) / GRAVE_FADES)
-        if not named.isdisjoint(one.item.grave)
-        else 0.0
-        for one in kept
-    ]
-    return np.array(values, dtype=np.float64)
-
-
-def _count_down(counts: dict[str, int], key: str) -> None:
-    counts[key] -= 1
-    if not counts[key]:
-        del counts[key]
+def _remove(lists: dict[str, list[int]], name: str, row: int) -> None:
+    rows = lists[name]
+    del rows[bisect_left(rows, row)]
+    if not rows:
+        del lists[name]

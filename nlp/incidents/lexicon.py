@@ -37,6 +37,13 @@ DANGER = Kind(
         "等待救援 脱轨 地震 龙卷风 急需救 断粮 围攻 绑架 走失 送医 住院 抢救"
     ),
 )  # fmt: skip
+DISASTER = Kind(
+    "自然灾害", 0.6, 0.01,
+    _any(
+        "(?:暴雨|降雨|洪|汛|地震|台风|灾).{0,12}(?:互助|求助|救援|救灾|受灾|抢险|转移|物资|安置) "
+        "抗洪 抗震救灾 救灾 灾情 灾区"
+    ),
+)  # fmt: skip
 OUTAGE = Kind(
     "公共服务中断", 0.8, 0.008,
     _any(
@@ -59,7 +66,7 @@ ORDER = Kind(
         "集体投诉 跑路 卷款 猥亵 性侵 虐待 体罚 霸凌 持刀"
     ),
 )  # fmt: skip
-KINDS = (DANGER, OUTAGE, HEALTH, ORDER)
+KINDS = (DANGER, DISASTER, OUTAGE, HEALTH, ORDER)
 
 COMPLAINT = Kind("投诉求助", 0.35, 0.05, _any("投诉 举报 求助 反映 扰民 无人管 没人管 不作为"))
 TALK = Kind("一般议论", 0.08, 0.2, _any("(?!)"))

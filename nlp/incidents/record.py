@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from statistics import median
 
-from huiyin.records import Incident, IncidentState, Place, Sentence
+from huiyin.records import Incident, IncidentState, Level, Place, Sentence
 from nlp.incidents import lexicon
 from nlp.incidents.burst import Burst
 from nlp.incidents.claims import FindDebunk, judge_claims, said_by
@@ -109,6 +109,28 @@ def state_of(
     if alerted is not None or voices >= ACTIVE_AUTHORS:
         return IncidentState.ACTIVE
     return IncidentState.EMERGING
+
+
+KEPT = (
+    "level", "warning", "opinion_level", "lowered_from", "title_by", "verdict", "verdict_at",
+    "verdict_kind", "verdict_peak", "acts", "merged_into", "deadlines",
+)  # fmt: skip
+"""Fields that only people set."""
+
+
+def kept_by_people(old: Incident, fresh: Incident) -> dict[str, object]:
+    """What a newer reading must leave: people's fields, their title, and a level they lowered."""
+    kept: dict[str, object] = {name: getattr(old, name) for name in KEPT}
+    if old.title_by:
+        kept["title"] = old.title
+    order = tuple(Level)
+    if old.lowered_from is not None:
+        rises = fresh.suspected_level is not None and order.index(
+            fresh.suspected_level
+        ) < order.index(old.lowered_from)
+        kept["suspected_level"] = fresh.suspected_level if rises else old.suspected_level
+        kept["lowered_from"] = None if rises else old.lowered_from
+    return kept
 
 
 def clean_sentence(text: str) -> str:

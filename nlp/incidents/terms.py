@@ -31,6 +31,7 @@ _FURNITURE = re.compile(
 )
 _TAG = re.compile(r"#([^#\s]{2,40})#")
 _RUN = re.compile(r"[\u3400-\u9fff]+|[a-z0-9]+(?:\.[0-9]+)?")
+_LATIN = re.compile(r"[a-z0-9]+(?:\.[0-9]+)?")
 _SPACE = re.compile(r"\s+")
 
 
@@ -75,6 +76,11 @@ def terms(text: str) -> dict[str, int]:
             pair = run[start : start + 2]
             counts[pair] = counts.get(pair, 0) + 1
     return counts
+
+
+def latin(text: str) -> list[str]:
+    """Latin words and numbers of a cleaned text."""
+    return _LATIN.findall(text)
 
 
 def sketch(text: str) -> tuple[int, ...]:

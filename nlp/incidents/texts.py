@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,8 @@ from pathlib import Path
 from huiyin.records import Analysis, Origin, Post
 from huiyin.settings import IncidentSettings
 from nlp.incidents.board import Board
-from nlp.incidents.gathering import Gathering
+from nlp.incidents.claims import said_by
+from nlp.incidents.gathering import Gathering, member
 from nlp.incidents.record import title_of
 from nlp.incidents.severity import suspect
 
@@ -48,6 +49,7 @@ class TextGrouper:
         self._waiting = tempfile.TemporaryFile()  # noqa: SIM115  (closed by `lines`)
         self._order: list[tuple[datetime, int]] = []
         self._moment = datetime.fromtimestamp(0, UTC)
+        self._places: dict[str, int] = {}
 
     def add(
         self,
@@ -68,26 +70,51 @@ class TextGrouper:
 
     def lines(self) -> list[GroupLine]:
         """The groups of at least two texts, the largest first. Can be asked once."""
-        board = Board(self._settings.window_hours * 3600)
+        board = Board(self._settings.window_hours * 3600, self._look_up)
         groups: dict[str, list[str]] = {}
         gatherings: dict[str, Gathering] = {}
         for _at, offset in sorted(self._order):
-            self._waiting.seek(offset)
-            post: Post = pickle.load(self._waiting)  # noqa: S301  (our own file, made above)
+            post = self._read(offset)
             if post.id in board:
                 continue
+            self._places[post.id] = offset
             step = board.decide(post)
             groups.setdefault(step.group, []).append(post.id)
-            if step.joined:
-                gatherings[step.group] = step.gathering
+            touched = [step.group]
+            if step.merge:
+                ends, goes_on = step.merge
+                board.merge(ends, goes_on)
+                groups.setdefault(goes_on, []).extend(groups.pop(ends, []))
+                gatherings.pop(ends, None)
+                touched = [goes_on]
+            elif step.divide:
+                board.divide(step.divide)
+                _, before, after = step.divide[0]
+                moved = {post_id for post_id, _, _ in step.divide}
+                groups[after] = [one for one in groups[before] if one in moved]
+                groups[before] = [one for one in groups[before] if one not in moved]
+                touched = [before, after]
+            for group in touched:
+                if group in board.gatherings:
+                    gatherings[group] = board.gatherings[group]
+                elif len(groups[group]) > 1:
+                    gatherings[group] = Gathering(map(member, self._look_up(groups[group])))
         self._waiting.close()
         lines = [_line(group, groups[group], one) for group, one in gatherings.items()]
         return sorted(lines, key=lambda line: (-len(line.posts), line.group))
 
+    def _read(self, offset: int) -> Post:
+        self._waiting.seek(offset)
+        post: Post = pickle.load(self._waiting)  # noqa: S301  (our own file, made above)
+        return post
+
+    def _look_up(self, ids: Sequence[str]) -> list[Post]:
+        return [self._read(self._places[post_id]) for post_id in ids]
+
 
 def _line(group: str, posts: list[str], gathering: Gathering) -> GroupLine:
     burst = gathering.burst()
-    level, _ = suspect(burst.severity, burst.voices, burst.kinds, gathering.figures())
+    level, _ = suspect(burst.severity, burst.voices, burst.kinds, said_by(gathering))
     return GroupLine(
         group=posts[0],
         title=title_of(gathering),

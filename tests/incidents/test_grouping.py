@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 from huiyin.records import AuthorKind, Kind, Post
 from nlp.incidents.board import PREFIX, Board
-from nlp.incidents.grouping import Grouper, Item
+from nlp.incidents.grouping import Grouper, Item, Key
 from tests.incidents.helpers import BURST_MAIN, CHATTER, analysed, post
 from tests.incidents.streams import stream
 
 HOUR = 3600.0
 
 
+def new_board(posts: Sequence[Post]) -> Board:
+    by_id = {one.id: analysed(one) for one in posts}
+    return Board(48 * HOUR, lambda ids: [by_id[one] for one in ids])
+
+
 def groups(posts: list[Post], board: Board | None = None) -> dict[str, str]:
-    board = board or Board(48 * HOUR)
+    board = board or new_board(posts)
     return {
         one.id.removeprefix("t:"): board.decide(analysed(one)).group.removeprefix(f"{PREFIX}t:")
         for one in posts
@@ -67,21 +73,22 @@ def test_witnesses_of_one_accident_find_each_other_by_account_and_time() -> None
 def test_memory_is_bounded_and_nothing_is_left_of_what_expired() -> None:
     grouper = Grouper(HOUR, max_kept=50)
     for number in range(400):
-        grouper.add(Item(f"p{number}", number * 10.0, f"第{number}号路灯不亮 #路灯{number % 3}#"))
+        text = f"第{number}号路灯不亮 #路灯{number % 3}#"
+        grouper.add(Item(f"p{number}", number * 10.0, text, keys=(Key("路灯@41"),)))
         grouper.expire(number * 10.0)
         assert len(grouper) <= 51
     grouper.expire(1e9)
     assert len(grouper) == 0
-    assert not grouper._vocabulary and not grouper._tags and not grouper._sizes
-    assert not any(grouper._postings)
+    assert not grouper._keys and not grouper._tags and not grouper._groups
+    assert not grouper.index._seen.any() and len(grouper.index._blocks) <= 1
 
 
 def test_a_restored_board_decides_as_the_first_one() -> None:
     posts = stream(120)
     cut = random.Random(5).randint(40, 80)
-    first = Board(48 * HOUR)
+    first = new_board(posts)
     steps = [first.decide(analysed(one)) for one in posts[:cut]]
-    second = Board(48 * HOUR)
+    second = new_board(posts)
     for one, step in zip(posts, steps, strict=False):
         second.follow(analysed(one), step.group if step.joined else "")
     rest = posts[cut:]
