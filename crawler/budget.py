@@ -26,7 +26,7 @@ RESERVE = 0.1
 """Part of an allowance kept for further pages, long texts, deletions and mistakes."""
 NIGHT = 0.3
 """How often is looked between 23:00 and 07:00, against the day."""
-_SMALL = 5000
+SMALL = 5000
 """Allowances up to this are booked call by call; larger ones every few seconds."""
 _UNITS = {"HOURS": 3600, "HOUR": 3600, "DAYS": 86400, "DAY": 86400, "MINUTES": 60}
 CALLS_A_READING = 1.0
@@ -180,7 +180,7 @@ class Budget:
             return
         self._quotas[key] = quota.model_copy(update={"used": quota.used + 1})
         self._unbooked[key] = self._unbooked.get(key, 0) + 1
-        if quota.limit <= _SMALL:
+        if quota.limit <= SMALL:
             self._book(key)
 
     def told(self, quota: Quota, key: str) -> None:

@@ -11,9 +11,9 @@ import scrapy
 from scrapy.http import Response
 
 from archive.base import Filters
-from crawler.budget import RESERVE, purse_of
+from crawler.budget import RESERVE, SMALL, purse_of
 from crawler.pipelines import PageItem, Vanished
-from crawler.rounds import Hole, Reading, Round, number_or_zero
+from crawler.rounds import EXTRA_PAGES, Hole, Reading, Round, number_or_zero
 from crawler.sources import EVERYTHING, SPIDER
 from crawler.spiders.base import PollingSpider
 from crawler.weibo_api import (
@@ -60,7 +60,10 @@ class WeiboOfficial(PollingSpider):
         if reread:
             self._reread[source.id] = now
         holes = self._threads(source, now) if endpoint.name == "comments_show" else ()
-        return Round(source, now, endpoint=endpoint, reread=reread, holes=holes)
+        quota = self.job.budget.quota(purse_of(source), now)
+        # Pages only for newer counts are for those who have calls to spare.
+        extra = 1 if quota is not None and quota.limit <= SMALL else EXTRA_PAGES
+        return Round(source, now, endpoint=endpoint, reread=reread, holes=holes, extra_pages=extra)
 
     def _threads(self, source: Source, now: datetime) -> tuple[Hole, ...]:
         """Own posts whose comments grew beyond what is stored, the hungriest first."""
