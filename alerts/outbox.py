@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -121,8 +122,10 @@ class Alerter:
         created, raised = [], []
         decisions: Counter[str] = Counter()
         now = self._clock()
-        for incident in self._incidents(now):
-            stored = self._archive.get(Alert, alert_id(incident.id), ALL)
+        incidents = self._incidents(now)
+        self._follow(incidents)
+        for incident in incidents:
+            stored = self._alert_of(incident)
             decision = rules.decide(incident, stored.record if stored else None, now)
             decisions[decision.why] += 1
             if not decision.tell:
@@ -137,6 +140,33 @@ class Alerter:
             except Conflict:  # another alerter or a person was first: the next run looks again
                 continue
         return created, raised, decisions
+
+    def _follow(self, incidents: Sequence[Incident]) -> None:
+        """Alerts of incidents that were merged go on with the incident that these went into."""
+        merged = {one.id: one.merged_into for one in incidents if one.merged_into}
+        for ends, into in merged.items():
+            stored = self._archive.get(Alert, alert_id(ends), ALL)
+            target = into
+            while target in merged and merged[target] != ends:
+                target = merged[target]
+            if stored is None or target is None or stored.record.incident == target:
+                continue
+            if self._archive.get(Alert, alert_id(target), ALL) is not None:
+                continue  # both were told: each keeps its own
+            acts = append_act(
+                stored.record.acts, at=self._clock(), actor=SYSTEM.id, what="follow", why=target
+            )
+            with suppress(Conflict):  # the next run looks again
+                update = {"incident": target, "acts": acts}
+                self._archive.replace(stored, stored.record.model_copy(update=update))
+
+    def _alert_of(self, incident: Incident) -> Stored[Alert] | None:
+        """Its own alert, or one that followed it here by a merge."""
+        stored = self._archive.get(Alert, alert_id(incident.id), ALL)
+        if stored is None and incident.alerted_at is not None:
+            followed = self._archive.records(Alert, ALL, ref=incident.id, limit=1)
+            stored = followed[0] if followed else None
+        return stored
 
     def _incidents(self, now: datetime) -> list[Incident]:
         """Those written lately; every minute all of them, so that none is ever missed."""

@@ -34,6 +34,7 @@ class Why(StrEnum):
     LEVEL_ROSE = "level_rose"
     NO_BURST = "no_burst"
     MERGED = "merged"
+    DISMISSED = "dismissed"
     STALE = "stale"
     TOLD = "told"
 
@@ -50,6 +51,8 @@ def decide(incident: Incident, alert: Alert | None, now: datetime) -> Decision:
     """What the rule says about an incident and the alert it has so far (None = none)."""
     if incident.state is IncidentState.MERGED:
         return Decision(False, Why.MERGED)
+    if incident.verdict == "dismissed":
+        return Decision(False, Why.DISMISSED)
     if alert is not None:
         rose = rank(incident.suspected_level) > rank(told_level(alert))
         return Decision(rose, Why.LEVEL_ROSE if rose else Why.TOLD)

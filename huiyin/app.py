@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from nlp import AnalysisStage
     from nlp.base import Understanding
     from nlp.categories import Corrections, Versions
-    from nlp.incidents import Detector
+    from nlp.incidents import Detector, IncidentDesk
     from responder import CaseOpener, Desk
 
 ALL = Scope.everything()
@@ -92,7 +92,17 @@ class App:
         from nlp.incidents import Detector
 
         return Detector(
-            self.archive, jurisdiction="default", settings=self.settings.incident_rules, clock=self.clock
+            self.archive, jurisdiction="default", settings=self.settings.incident_rules,
+            clock=self.clock,
+        )  # fmt: skip
+
+    @cached_property
+    def incident_desk(self) -> IncidentDesk:
+        """What people do with incidents."""
+        from nlp.incidents import IncidentDesk
+
+        return IncidentDesk(
+            self.archive, settings=self.settings.incident_rules, clock=self.clock
         )
 
     @cached_property

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from alerts import Alerter, Message, Receipt
 from archive import open_archive
 from archive.base import Archive
-from huiyin.app import load_model
+from huiyin.app import load_model, open_engine
 from huiyin.clock import Clock, system_clock
 from huiyin.errors import InputError
 from huiyin.records import Analysis, Shift
 from huiyin.settings import Settings
+
+if TYPE_CHECKING:
+    from nlp.incidents import Learned
 
 Progress = Callable[[int, int | None], None]
 
@@ -61,9 +65,14 @@ def analyse_and_group(
 
 
 def replay_stream(
-    settings: Settings, source: Path, folder: Path, *, as_collected: bool, progress: Progress
-) -> dict[str, Any]:
-    """Replay a past stream; returns `{read, posts, incidents, alerts, bad}`."""
+    settings: Settings, source: Path, folder: Path, *, as_collected: bool, progress: Progress,
+    tune: float | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Replay a past stream; returns `{read, posts, incidents, alerts, bad}`.
+
+    With what the office's staff taught, where it has an archive. `tune`: wanted alerts a day; then
+    `tuning` says which thresholds give them.
+    """
     from crawler import AccountBook, Identity, row_reader
     from nlp.incidents import replay
 
@@ -76,15 +85,31 @@ def replay_stream(
         prepare=row_reader(identity, AccountBook([]), settings.office.id, system_clock()),
         open_archive=open_archive, office=settings.office.id,
         region=settings.office.region or None, alert_step=_AlertStep(settings),
-        as_collected=as_collected, progress=progress,
+        as_collected=as_collected, progress=progress, learned=_taught(settings), tune=tune,
     )  # fmt: skip
     return {
         "read": report.read,
+        "tuning": None if report.tuning is None else asdict(report.tuning),
         "posts": report.posts,
         "incidents": report.incidents,
         "alerts": report.alerts,
         "bad": [f"{bad.file} 第 {bad.line} 行：{bad.reason}" for bad in report.rejected],
     }
+
+
+def _taught(settings: Settings) -> Learned:
+    """What the office's own archive has learned; nothing where there is no archive yet."""
+    from archive.options import is_servers
+    from nlp.incidents import Learned, learned_from
+
+    url = settings.archive_url
+    if not is_servers(url) and not Path(url.removeprefix("sqlite:///")).exists():
+        return Learned()
+    archive = open_engine(settings, url)
+    try:
+        return learned_from(archive)
+    finally:
+        archive.close()
 
 
 class _AlertStep:

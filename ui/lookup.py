@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import streamlit as st
 
 from archive.base import Filters, SearchRequest
-from huiyin.records import Account, Gap, Incident, Post, Source
+from huiyin.records import Account, Gap, Incident, IncidentState, Post, Source
 from ui.session import Visit
 from ui.words import t
 
@@ -18,6 +18,32 @@ def account_names(visit: Visit) -> dict[str, str]:
     """Name of each official account that the person may see."""
     found = visit.app.archive.records(Account, visit.scope, limit=5000)
     return {one.record.id: one.record.name for one in found}
+
+
+def accounts(visit: Visit) -> list[Account]:
+    """The official accounts that the person may see."""
+    return [one.record for one in visit.app.archive.records(Account, visit.scope, limit=5000)]
+
+
+def members(visit: Visit, incident: Incident, most: int) -> tuple[list[Post], bool]:
+    """An incident's posts, those of incidents merged into it included; False when there are more
+
+    than `most`.
+    """
+    merged = visit.app.archive.records(
+        Incident, visit.scope, state=IncidentState.MERGED, limit=10_000
+    )
+    names, done = [incident.id], 0
+    while done < len(names):
+        names += [one.record.id for one in merged if one.record.merged_into == names[done]]
+        done += 1
+    found: list[Post] = []
+    for name in names:
+        for post in visit.app.archive.iter_posts(visit.scope, Filters(incident=name)):
+            if len(found) >= most:
+                return found, False
+            found.append(post)
+    return found, True
 
 
 def staff_names(visit: Visit) -> dict[str, str]:
@@ -31,8 +57,8 @@ def sources(visit: Visit) -> list[Source]:
 
 
 def gaps_of(found: Iterable[Source]) -> list[Gap]:
-    """All times that some source did not cover."""
-    return [gap for source in found for gap in source.gaps]
+    """All times that some source did not cover and that were not caught up since."""
+    return [gap for source in found for gap in source.gaps if gap.caught_up_at is None]
 
 
 def posts_by_id(visit: Visit, ids: Iterable[str]) -> dict[str, Post]:

@@ -57,6 +57,12 @@ h1,h2,h3{letter-spacing:0}
   border-bottom:2px solid #1b4f91;padding-bottom:.45rem;margin-bottom:.2rem}
 .hy-head b{font-size:1.35rem;font-weight:700;color:#12304f}
 .hy-head span{color:#64748b}
+.hy-mood{display:flex;gap:2px;height:72px;align-items:stretch}
+.hy-mood .col{flex:1 1 0;min-width:2px;display:flex;flex-direction:column}
+.hy-mood i{display:block}
+.hy-mood i.pos{background:#7fb08a}
+.hy-mood i.neu{background:#d5dce6}
+.hy-mood i.neg{background:#c2570c}
 .hy-gate{padding:7vh 0 .6rem;text-align:center}
 .hy-gate b{display:block;font-size:2rem;letter-spacing:.3em;padding-left:.3em;color:#12304f}
 .hy-gate span{color:#64748b}

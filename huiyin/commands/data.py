@@ -125,14 +125,22 @@ def replay(
     file: Annotated[Path, typer.Argument(help="过去的帖文流（JSONL，可 .gz .xz）。")],
     output: Annotated[Path, typer.Option("-o", "--output", help="结果文件夹。")],
     as_collected: Annotated[bool, typer.Option(help="按采集先后，而不是按发帖时间。")] = False,
+    tune: Annotated[
+        float | None,
+        typer.Option("--tune", help="想要的每天告警数：建议 min_authors 和 min_score。"),
+    ] = None,
     json: Json = False,
 ) -> None:
     """把一段过去按当时的时间重放：incidents.jsonl、alerts.jsonl、report.html。"""
+    if tune is not None and tune <= 0:
+        raise typer.BadParameter("须大于 0，例如 --tune 2", param_hint="--tune")
     from huiyin.batch import replay_stream
 
     settings = load_settings()
     with progress_bar("重放") as progress:
-        report = replay_stream(settings, file, output, as_collected=as_collected, progress=progress)
+        report = replay_stream(
+            settings, file, output, as_collected=as_collected, progress=progress, tune=tune
+        )
     if json:
         print_json(report)
         return
@@ -140,8 +148,30 @@ def replay(
         f"帖文 {report['posts']}，事件 {report['incidents']}，告警 {report['alerts']}"
         f" → {escape(str(output))}/report.html"
     )
+    if report["tuning"] is not None:
+        _show_tuning(report["tuning"])
     for bad in report["bad"]:
         err.print(f"[yellow]{escape(bad)}[/]")
+
+
+def _show_tuning(tuning: dict[str, Any]) -> None:
+    table = Table("独立发布者", "分数", "告警", "每天", "告警时已有帖子", "现在会报而它不报")
+    for one in (tuning["now"], *tuning["choices"]):
+        mark = "（现在）" if one is tuning["now"] else "（建议）" if one == tuning["best"] else ""
+        table.add_row(
+            f"{one['authors']}{mark}", f"{one['score']:g}", str(one["alerts"]),
+            f"{one['a_day']:.2f}", "—" if one["posts_seen"] is None else f"{one['posts_seen']:g}",
+            str(one["lost"]),
+        )  # fmt: skip
+    out.print(table)
+    best = tuning["best"]
+    if best is None:
+        out.print("没有一组阈值能做到这个数。")
+    else:
+        out.print(
+            f"建议：incidents.min_authors = {best['authors']}，"
+            f"incidents.min_score = {best['score']:g}"
+        )
 
 
 def search(

@@ -10,10 +10,15 @@ from nlp.incidents.base import (
     ReplayReport,
 )
 from nlp.incidents.detector import HOLD, Detector
+from nlp.incidents.learning import Learned, learned_from
 from nlp.incidents.replay import replay
+from nlp.incidents.staff import FIELDS, JUDGES, SORTERS, VALUES, IncidentDesk
+from nlp.incidents.story import News, Story, tell
 from nlp.incidents.texts import GroupLine, TextGrouper, write_groups
 
 __all__ = [
-    "HOLD", "AlertStep", "Detector", "DetectorReport", "GroupLine", "OpenArchive", "Prepare",
-    "Progress", "Rejected", "ReplayReport", "TextGrouper", "replay", "write_groups",
+    "FIELDS", "HOLD", "JUDGES", "SORTERS", "VALUES", "AlertStep", "Detector", "DetectorReport",
+    "GroupLine", "IncidentDesk", "Learned", "News", "OpenArchive", "Prepare", "Progress",
+    "Rejected", "ReplayReport", "Story", "TextGrouper", "learned_from", "replay", "tell",
+    "write_groups",
 ]  # fmt: skip

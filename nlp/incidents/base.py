@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from archive.base import Archive
 from huiyin.records import Post
+from nlp.incidents.tuning import Tuning
 
 
 class Prepare(Protocol):
@@ -69,3 +70,5 @@ class ReplayReport:
     alerts: int
     rejected: tuple[Rejected, ...]
     files: tuple[Path, ...]
+    tuning: Tuning | None = None
+    """Which thresholds would give the wanted number of alerts; None = not asked."""

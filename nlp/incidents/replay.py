@@ -10,23 +10,28 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from archive.base import TIMEZONE, Archive
-from huiyin.records import Alert, Incident, Post, Scope
+from archive.base import TIMEZONE, Archive, Filters
+from huiyin.records import Alert, Incident, IncidentState, Post, Scope
 from huiyin.settings import IncidentSettings
 from nlp.base import Text, Understanding
 from nlp.incidents.base import AlertStep, OpenArchive, Prepare, Progress, ReplayReport
 from nlp.incidents.detector import HOLD, Detector
-from nlp.incidents.report import Curve, render
+from nlp.incidents.learning import Learned
+from nlp.incidents.report import Curve, Detail, pictured, render
 from nlp.incidents.spool import STEP_POSTS, Spool, to_json
+from nlp.incidents.story import tell
+from nlp.incidents.tuning import Tuning, choose, follow
 
 _ALL = Scope.everything()
+FOLLOWED = 3000
+"""Posts of an incident that other thresholds are tried on."""
 _ZONE = ZoneInfo(TIMEZONE)
 
 
@@ -53,11 +58,15 @@ def replay(
     alert_step: AlertStep | None = None,
     as_collected: bool = False,
     progress: Progress | None = None,
+    learned: Learned | None = None,
+    tune: float | None = None,
 ) -> ReplayReport:
     """Replay `file` and write incidents.jsonl, alerts.jsonl and report.html into `out_dir`.
 
-    `office` owns posts that name none; `region` is its adcode. The same input gives the same
-    incidents.jsonl byte for byte. Raises `FileFormatError` when the file cannot be opened.
+    `office` owns posts that name none; `region` is its adcode; `learned` is what its staff taught.
+    `tune`: wanted alerts a day; the report then says which thresholds would give them.
+    The same input gives the same incidents.jsonl byte for byte. Raises `FileFormatError` when the
+    file cannot be opened.
     """
     out_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="huiyin-replay-") as folder:
@@ -65,7 +74,7 @@ def replay(
         archive = open_archive(f"sqlite:///{folder}/replay.db")
         try:
             spool.fill(file, prepare)
-            run = _Run(archive, understanding, settings, office, region, alert_step)
+            run = _Run(archive, understanding, settings, office, region, alert_step, learned)
             done, total = 0, len(spool)
             for posts in spool.steps():
                 run.step(posts)
@@ -73,7 +82,7 @@ def replay(
                 if progress is not None:
                     progress(done, total)
             run.finish()
-            return _write(archive, spool, file, out_dir, run)
+            return _write(archive, spool, file, out_dir, run, tune)
         finally:
             archive.close()
             spool.close()
@@ -90,6 +99,7 @@ class _Run:
         office: str,
         region: str | None,
         alert_step: AlertStep | None,
+        learned: Learned | None = None,
     ) -> None:
         self._archive, self._understanding = archive, understanding
         self._office, self._region, self._alert_step = office, region, alert_step
@@ -103,6 +113,7 @@ class _Run:
             limit=STEP_POSTS,
             event_time=True,
             lease=False,
+            learned=learned or Learned(),
         )
 
     def step(self, posts: list[Post]) -> None:
@@ -129,20 +140,30 @@ class _Run:
         self._detector.run_once()
 
 
-def _write(archive: Archive, spool: Spool, file: Path, out_dir: Path, run: _Run) -> ReplayReport:
+def _write(
+    archive: Archive, spool: Spool, file: Path, out_dir: Path, run: _Run, tune: float | None
+) -> ReplayReport:
     row_ids = spool.row_ids()
-    incidents = sorted(_all_incidents(archive), key=lambda one: (one.opened_at, one.id))
+    every = sorted(_all_incidents(archive), key=lambda one: (one.opened_at, one.id))
+    into = {one.id: one.merged_into for one in every if one.merged_into is not None}
+    incidents = [one for one in every if one.id not in into]
     members: dict[str, list[tuple[str, datetime]]] = {}
     curve = Curve()
     for post in archive.iter_posts(_ALL):
         curve.add(post.created_at)
         if post.incident:
-            members.setdefault(post.incident, []).append((post.id, post.created_at))
+            name = _goes_on(post.incident, into)
+            members.setdefault(name, []).append((post.id, post.created_at))
     alerts = sorted(_all_alerts(archive), key=lambda one: (one.created_at, one.id))
     files = tuple(out_dir / name for name in ("incidents.jsonl", "alerts.jsonl", "report.html"))
     _lines(files[0], (_line(one, members.get(one.id, []), row_ids) for one in incidents))
-    _lines(files[1], (to_json(_alert(one)) for one in alerts))
+    _lines(files[1], (to_json(_alert(one, into)) for one in alerts))
+    tuning = None
+    if tune is not None:
+        tuning = _tuned(archive, every, curve, run.settings, tune)
     page = render(
+        details=_details(archive, every, curve),
+        tuning=tuning,
         name=file.name,
         incidents=incidents,
         members=members,
@@ -163,7 +184,42 @@ def _write(archive: Archive, spool: Spool, file: Path, out_dir: Path, run: _Run)
         alerts=len(alerts),
         rejected=tuple(spool.rejected),
         files=files,
+        tuning=tuning,
     )
+
+
+def _details(archive: Archive, incidents: Sequence[Incident], stream: Curve) -> dict[str, Detail]:
+    """What the pictures show beside the record, for the incidents that have one."""
+    found = {}
+    for one in pictured(incidents):
+        posts = _posts_of(archive, incidents, one.id)
+        story = tell(one, posts, max(post.created_at for post in posts)) if posts else None
+        found[one.id] = Detail(story, follow(posts[:FOLLOWED], stream.hourly))
+    return found
+
+
+def _tuned(
+    archive: Archive, incidents: Sequence[Incident], stream: Curve, settings: IncidentSettings,
+    wanted: float,
+) -> Tuning:  # fmt: skip
+    steps = {
+        one.id: follow(_posts_of(archive, incidents, one.id)[:FOLLOWED], stream.hourly)
+        for one in incidents
+        if one.state is not IncidentState.MERGED
+    }
+    return choose(
+        steps, stream.days, wanted, authors=settings.min_authors, score=settings.min_score
+    )
+
+
+def _posts_of(archive: Archive, incidents: Sequence[Incident], name: str) -> list[Post]:
+    """Posts of an incident and of those merged into it, in time order."""
+    names, done = [name], 0
+    while done < len(names):
+        names += [one.id for one in incidents if one.merged_into == names[done]]
+        done += 1
+    posts = [post for one in names for post in archive.iter_posts(_ALL, Filters(incident=one))]
+    return sorted(posts, key=lambda post: (post.created_at, post.id))
 
 
 def _all_incidents(archive: Archive) -> Iterator[Incident]:
@@ -197,10 +253,17 @@ def _line(
     )
 
 
-def _alert(alert: Alert) -> dict[str, object]:
+def _goes_on(name: str, into: Mapping[str, str]) -> str:
+    """The incident that goes on where one was merged, perhaps at second hand."""
+    while name in into:
+        name = into[name]
+    return name
+
+
+def _alert(alert: Alert, into: Mapping[str, str]) -> dict[str, object]:
     return {
         "id": alert.id,
-        "incident": alert.incident,
+        "incident": _goes_on(alert.incident, into),
         "rule": alert.rule,
         "title": alert.title,
         "text": alert.text,

@@ -10,9 +10,12 @@ from html import escape
 from zoneinfo import ZoneInfo
 
 from archive.base import TIMEZONE
-from huiyin.records import Alert, Incident
+from huiyin.records import Alert, Incident, IncidentState
 from huiyin.settings import IncidentSettings
 from nlp.incidents.base import Rejected
+from nlp.incidents.report_parts import claims_list, told_of, tuned, what_if
+from nlp.incidents.story import Moment, Story
+from nlp.incidents.tuning import Step, Tuning
 
 ZONE = ZoneInfo(TIMEZONE)
 GAP = timedelta(hours=6)
@@ -34,17 +37,50 @@ Members = Mapping[str, Sequence[tuple[str, datetime]]]
 class Curve:
     """When the stream had posts at all; `add` in time order."""
 
+    posts: int = 0
+
     first: datetime | None = None
     last: datetime | None = None
     gaps: list[tuple[datetime, datetime]] = field(default_factory=list)
 
     def add(self, moment: datetime) -> None:
         """One more post of the stream."""
+        self.posts += 1
         if self.first is None:
             self.first = moment
         if self.last is not None and moment - self.last >= GAP:
             self.gaps.append((self.last, moment))
         self.last = moment
+
+    @property
+    def days(self) -> float:
+        """Length of the stream, at least one day."""
+        if self.first is None or self.last is None:
+            return 1.0
+        return max(1.0, (self.last - self.first).total_seconds() / 86400)
+
+    @property
+    def hourly(self) -> float:
+        """Posts an hour, the mean over the whole stream."""
+        return self.posts / (24 * self.days)
+
+
+@dataclass(frozen=True)
+class Detail:
+    """What a picture shows beside the record."""
+
+    story: Story | None
+    steps: tuple[Step, ...]
+
+
+def pictured(incidents: Sequence[Incident]) -> list[Incident]:
+    """The incidents that get a picture: the alerted ones, then the largest."""
+    alive = [one for one in incidents if one.state is not IncidentState.MERGED]
+    alerted = [one for one in alive if one.alerted_at is not None]
+    rest = sorted(
+        (one for one in alive if one.alerted_at is None), key=lambda one: (-one.posts, one.id)
+    )
+    return [*alerted, *rest][:PICTURES]
 
 
 def render(
@@ -58,19 +94,23 @@ def render(
     rejected: Sequence[Rejected],
     read: int,
     settings: IncidentSettings,
+    details: Mapping[str, Detail],
+    tuning: Tuning | None = None,
 ) -> str:
     """The whole page. Text from posts is escaped."""
-    alerted = [one for one in incidents if one.alerted_at is not None]
-    rest = sorted(
-        (one for one in incidents if one.alerted_at is None), key=lambda one: (-one.posts, one.id)
-    )
-    shown = [*alerted, *rest][:PICTURES]
+    alive = [one for one in incidents if one.state is not IncidentState.MERGED]
+    alerted = [one for one in alive if one.alerted_at is not None]
+    shown = pictured(incidents)
     parts = [
         _head(name),
         _totals(incidents, alerted, alerts, stream, rejected, read),
         _rule(settings),
+        tuned(tuning) if tuning is not None else "",
         "<h2>事件图</h2>" if shown else "",
-        *(_card(one, members.get(one.id, ()), row_ids, stream) for one in shown),
+        *(
+            _card(one, members.get(one.id, ()), row_ids, stream, settings, details[one.id])
+            for one in shown
+        ),
         _table(incidents),
         _rejected(rejected),
         "</main></body></html>\n",
@@ -135,6 +175,8 @@ def _card(
     members: Sequence[tuple[str, datetime]],
     row_ids: Mapping[str, str],
     stream: Curve,
+    settings: IncidentSettings,
+    detail: Detail,
 ) -> str:
     def ids(posts: Iterable[str]) -> str:
         return "、".join(escape(row_ids.get(post, post)) for post in posts)
@@ -147,29 +189,30 @@ def _card(
         ("帖子", f"{incident.posts} 条，{incident.authors} 名独立发布者"),
         ("地点", "、".join(escape(place.name) for place in incident.places) or "未识别"),
     ]
+    answer = detail.story.first_answer if detail.story is not None else None
+    facts.insert(3, ("官方发声", clock(answer.at) if answer else "没有读到"))
     summary = "".join(
         f"<li>{escape(one.text)} <small>{ids(one.posts)}</small></li>" for one in incident.summary
     )
-    claims = "".join(
-        f"<li>{escape(one.text)}：<b>{escape(one.standing)}</b>"
-        f" <small>说法来自 {ids(one.posts_for)}"
-        f"{'；相反 ' + ids(one.posts_against) if one.posts_against else ''}</small></li>"
-        for one in incident.claims
-    )
+    claims = claims_list(incident.claims, ids)
     reasons = "".join(f"<li>{escape(reason)}</li>" for reason in incident.level_reasons)
     return (
         f'<article class="{"alerted" if incident.alerted_at else "quiet"}">'
         f"<h3>{escape(incident.title)} <em>{level}</em> <i>{STATES[incident.state]}</i></h3>"
-        f"{_picture(incident, [moment for _, moment in members], stream)}"
+        f"{_picture(incident, [moment for _, moment in members], stream, answer)}"
         f"<dl>{''.join(f'<div><dt>{k}</dt><dd>{v}</dd></div>' for k, v in facts)}</dl>"
         f"{'<h4>摘要</h4><ul>' + summary + '</ul>' if summary else ''}"
-        f"{'<h4>说法</h4><ul>' + claims + '</ul>' if claims else ''}"
+        f"{claims}"
+        f"{told_of(detail.story) if detail.story is not None else ''}"
+        f"{what_if(detail.steps, settings)}"
         f"<details><summary>判断理由（最后总分 {incident.score.get('total', 0):.2f}）</summary>"
         f"<ul>{reasons}</ul></details></article>"
     )
 
 
-def _picture(incident: Incident, times: Sequence[datetime], stream: Curve) -> str:
+def _picture(
+    incident: Incident, times: Sequence[datetime], stream: Curve, answer: Moment | None
+) -> str:
     if not times:
         return ""
     start = min(times[0], incident.opened_at)
@@ -196,7 +239,7 @@ def _picture(incident: Incident, times: Sequence[datetime], stream: Curve) -> st
         if count
     ]
     shapes += _gaps(stream, start, start + timedelta(seconds=bars * width), x, base)
-    shapes += _marks(incident, x, base)
+    shapes += _marks(incident, answer, x, base)
     labels = (
         f'<text x="{_LEFT - 6}" y="{_TOP + 4}" text-anchor="end">{top}</text>'
         f'<text x="{_LEFT - 6}" y="{base}" text-anchor="end">0</text>'
@@ -229,10 +272,15 @@ def _gaps(
     return shapes
 
 
-def _marks(incident: Incident, x: Callable[[datetime], float], base: float) -> list[str]:
+def _marks(
+    incident: Incident, answer: Moment | None, x: Callable[[datetime], float], base: float
+) -> list[str]:
     moments = [("首帖", "first", incident.first_post_at), ("发现", "found", incident.opened_at)]
     if incident.alerted_at is not None:
         moments.append(("告警", "alert", incident.alerted_at))
+    if answer is not None:
+        moments.append(("官方发声", "answer", answer.at))
+    moments.sort(key=lambda one: one[2])
     shapes, taken = [], -100.0
     for label, css, moment in moments:
         place = x(moment)
@@ -306,9 +354,14 @@ svg{width:100%;height:auto;display:block}
 svg text{font-size:12px;fill:#52606d}
 .bar{fill:#4c7fd0}
 .axis{stroke:#9aa5b1}
+.pos{fill:#7fb08a}
+.neu{fill:#cbd2d9}
+.neg{fill:#c2570c}
 .hatch{stroke:#c5ccd4;stroke-width:1}
 .first{stroke:#52606d}
 .found{stroke:#b7791f}
+.answer{stroke:#2f855a;stroke-width:1.6}
+svg text.answer{stroke:none;fill:#2f855a}
 .alert{stroke:#d64545;stroke-width:1.6}
 svg text.first,svg text.found,svg text.alert{stroke:none}
 svg text.found{fill:#b7791f}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import streamlit as st
 
 from archive.base import Filters, SearchRequest
 from huiyin.records import Alert, AlertState, Gap, Incident, IncidentState, Post, Role
-from ui import charts, lookup, words
+from nlp.incidents import Story, tell
+from ui import charts, incident_acts, incident_story, lookup, words
 from ui.markup import Child, Markup, div, show, span, tag
 from ui.parts import (
     LEVELS,
@@ -125,13 +127,20 @@ def _detail(visit: Visit, incident_id: str) -> None:
     if incident.merged_into:
         show(note("info", "这个事件已经并入另一个事件。"))
     _alerts(visit, incident)
+    posts, whole = lookup.members(visit, incident, MAX_CURVE_POSTS)
+    story = tell(incident, posts, visit.now)
     left, right = st.columns([5, 3])
     with left:
-        _curve(visit, incident)
+        incident_story.news(visit, story)
+        _curve(visit, incident, posts, whole)
+        incident_story.mood(visit, story)
         _summary(visit, incident)
-        _posts(visit, incident)
+        incident_story.claims(visit, incident)
     with right:
-        _facts(visit, incident)
+        incident_story.levels(visit, incident)
+        incident_acts.forms(visit, incident, posts)
+        _facts(visit, incident, story)
+    _posts(visit, incident)  # last, so that a phone shows what can be done before the long list
 
 
 def _alerts(visit: Visit, incident: Incident) -> None:
@@ -180,14 +189,10 @@ def _delivery(visit: Visit, who: str, channel: str, state: str, sent: datetime |
     return div(f"通知 {who}：经 {channel}，{name_of(words.DELIVERY_STATE, state)}{at}")
 
 
-def _curve(visit: Visit, incident: Incident) -> None:
-    times = []
-    posts = visit.app.archive.iter_posts(visit.scope, Filters(incident=incident.id))
-    for number, post in enumerate(posts):
-        if number >= MAX_CURVE_POSTS:
-            show(note("info", f"帖子超过 {MAX_CURVE_POSTS} 条，曲线只画最早的这些。"))
-            break
-        times.append(post.created_at)
+def _curve(visit: Visit, incident: Incident, posts: Sequence[Post], whole: bool) -> None:
+    if not whole:
+        show(note("info", f"帖子超过 {MAX_CURVE_POSTS} 条，这一页只用其中这些。"))
+    times = [post.created_at for post in posts]
     marks = [charts.Mark("首帖", incident.first_post_at), charts.Mark("发现", incident.opened_at,
              BLUE)]  # fmt: skip
     if incident.alerted_at is not None:
@@ -240,7 +245,7 @@ def _posts(visit: Visit, incident: Incident) -> None:
         lookup.pager("incident-posts", result.next_cursor, incident.id)
 
 
-def _facts(visit: Visit, incident: Incident) -> None:
+def _facts(visit: Visit, incident: Incident, story: Story) -> None:
     now = visit.now
     delay = incident.reading_delay_seconds
     show(
@@ -253,16 +258,6 @@ def _facts(visit: Visit, incident: Incident) -> None:
             ]
         )
     )
-    reasons = [div(f"· {one}") for one in incident.level_reasons]
-    confirmed = incident.level or "尚未由人认定"
-    show(
-        div(
-            row("怀疑等级：", level_badge(incident.suspected_level)),
-            reasons or div("没有给出理由", cls="hy-muted"),
-            div(f"突发事件等级（由人按官方来源认定）：{confirmed}", cls="hy-small"),
-            cls="hy-card",
-        )
-    )
     names = lookup.account_names(visit)
     terms = "，".join(f"{name_of(words.SCORE, k)} {v:.2f}" for k, v in incident.score.items())
     lines = [
@@ -270,6 +265,7 @@ def _facts(visit: Visit, incident: Incident) -> None:
         f"发现 {when(incident.opened_at, now)}",
         f"预警 {when(incident.alerted_at, now)}" if incident.alerted_at else "未预警",
         f"最近一帖 {when(incident.last_post_at, now)}",
+        incident_story.first_answer(visit, incident, story),
         "地点：" + ("、".join(f"{p.name}（“{p.text}”）" for p in incident.places) or "未认出"),
         "账号：" + ("、".join(names.get(one, one) for one in incident.accounts) or "未涉及"),
         f"得分构成：{terms}" if terms else "",
@@ -277,10 +273,8 @@ def _facts(visit: Visit, incident: Incident) -> None:
     lines += [f"{name_of(words.DEADLINE, k)}：{stamp(v, now)}，{due(v, now)}"
               for k, v in incident.deadlines.items()]  # fmt: skip
     show(div([div(line) for line in lines if line], cls="hy-card"))
-    if incident.claims:
-        heading("说法")
-        show([div(row(badge(c.standing, "amber"), span(c.text)), cls="hy-card")
-              for c in incident.claims])  # fmt: skip
+    show(incident_story.departments(lookup.accounts(visit), incident))
+    incident_story.moments(visit, story)
     if incident.acts:
         heading("经过")
         show(div(acts_list(incident.acts, lookup.staff_names(visit), now), cls="hy-card"))
