@@ -306,3 +306,34 @@ def test_nothing_planted_is_found_in_any_file(platform: Platform, reader: Reader
         held = file.read_bytes()
         for secret in (phone, card, name, "5550001", "7770007", "token-1"):
             assert secret.encode() not in held, (file.name, secret)
+
+
+def test_recorded_answers_given_unchanged(
+    platform: Platform, reader: Reader, real_data: Path
+) -> None:
+    """A timeline as it was recorded, page by page, through spider and pipeline."""
+    numbers: set[int] = set()
+    for page, place in ((0, ""), (1, "3935564896223189")):
+        body = (real_data / "payloads" / f"official_timeline_{page}.json").read_bytes()
+        platform.recorded["/2/statuses/user_timeline.json", place] = body
+        for one in json.loads(body)["statuses"]:
+            numbers |= {int(one["idstr"])}
+            if "retweeted_status" in one:
+                numbers |= {int(one["retweeted_status"]["idstr"])}
+    reader.run(endpoints=["timeline"])
+    assert reader.numbers() == numbers and len(numbers) > 181
+    told = reader.source("timeline")
+    assert (told.state, told.ahead, told.unknown_fields, told.gaps) == ("ok", (), (), ())
+    kept = [one for one in reader.posts().values() if one.deleted_at is None]
+    assert all(one.text and one.author.key and one.metrics and one.url for one in kept)
+    reader.run(endpoints=["timeline"])
+    assert reader.numbers() == numbers
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_a_hundred_thousand_posts_through_fifty_kills() -> None:
+    from benchmarks.crawling import complete
+
+    rows, _ = complete(100_000, 50, 3000)
+    assert all(row[3] for row in rows), rows
