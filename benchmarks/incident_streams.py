@@ -107,7 +107,7 @@ def rows(name: str) -> list[Row]:
     file = next(folder().glob(f"{name}.jsonl.*"))
     reader = gzip.open if file.suffix == ".gz" else lzma.open
     with reader(file, "rt", encoding="utf-8") as lines:
-        found = [json.loads(line) for line in lines]
+        found = [row for row in map(json.loads, lines) if row["text"].strip()]
     if found and "id" in found[0] and not name.startswith("cascades"):
         found.sort(key=lambda row: (row["created_at"], row["id"]))
     return found
