@@ -18,8 +18,12 @@ from crawler.sources import known_sources
 from crawler.weibo_api import ENDPOINTS
 from huiyin.clock import system_clock
 from huiyin.settings import WeiboSettings
+from tests.crawler import preload  # the seconds given count from when all is loaded
 
 SECRET = b"secret of the crawl tests".ljust(32, b".")
+
+
+__all__ = ["main", "preload"]
 
 
 def main() -> None:

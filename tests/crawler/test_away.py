@@ -74,7 +74,7 @@ def sources(folder: Path) -> dict[str, Source]:
 @pytest.fixture(scope="module")
 def undisturbed(platform: SamplePlatform, tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     folder = tmp_path_factory.mktemp("undisturbed")
-    ended(start(folder, platform, 6))
+    ended(start(folder, platform, 10))
     return ids(folder)
 
 
@@ -82,7 +82,7 @@ def test_away_in_the_middle_and_back(
     platform: SamplePlatform, tmp_path: Path, undisturbed: set[str]
 ) -> None:
     assert len(undisturbed) > 20
-    child = start(tmp_path, platform, 14)
+    child = start(tmp_path, platform, 20)
     until(lambda: (tmp_path / "archive.db").exists() and len(sources(tmp_path)) > 2)
     (tmp_path / "away").touch()
     spool = Spool(tmp_path / "spool", limit_bytes=64 << 20)
@@ -111,7 +111,7 @@ def test_full_cursors_stand_still_and_nothing_is_missing_afterwards(
         while True:  # to the last page
             spool.add([Entry("marks", 1, b"")], datetime.now(UTC))
     (tmp_path / "moving").touch()
-    output = ended(start(tmp_path, platform, 6, HUIYIN_TEST_SPOOL_BYTES=str(limit)))
+    output = ended(start(tmp_path, platform, 10, HUIYIN_TEST_SPOOL_BYTES=str(limit)))
     assert "也满了" in output
     after = sources(tmp_path)
     refused = [one for one in after.values() if one.state == "failing"]
@@ -122,6 +122,6 @@ def test_full_cursors_stand_still_and_nothing_is_missing_afterwards(
     while entries := spool.head():  # what filled it was ours
         spool.remove(entries)
     spool.close()
-    ended(start(tmp_path, platform, 6))
+    ended(start(tmp_path, platform, 10))
     assert ids(tmp_path) == undisturbed
     assert all(one.gaps[-1].ends_at for one in sources(tmp_path).values() if one.gaps)
