@@ -238,6 +238,8 @@ def scrapy_settings(url: str) -> dict[str, Any]:
         "CONCURRENT_REQUESTS_PER_DOMAIN": 8 if local else 1,
         "DOWNLOAD_TIMEOUT": 30,
         "DOWNLOAD_MAXSIZE": 64 << 20,
+        "DOWNLOAD_VERIFY_CERTIFICATES": True,
+        "REDIRECT_MAX_TIMES": 3,
         "RETRY_TIMES": 3,
         "RETRY_HTTP_CODES": [500, 502, 503, 504, 522, 524, 408],
         "TWISTED_REACTOR": _REACTOR,

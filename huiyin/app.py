@@ -101,9 +101,7 @@ class App:
         """What people do with incidents."""
         from nlp.incidents import IncidentDesk
 
-        return IncidentDesk(
-            self.archive, settings=self.settings.incident_rules, clock=self.clock
-        )
+        return IncidentDesk(self.archive, settings=self.settings.incident_rules, clock=self.clock)
 
     @cached_property
     def alerter(self) -> Alerter:

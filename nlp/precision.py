@@ -1,8 +1,8 @@
-"""Which arithmetic the model runs in: decided by the processor's flags, never by timing.
+"""Which arithmetic the model runs in: decided by files and processor flags, never by timing.
 
-bfloat16 matrix instructions (AVX512-BF16, AMX, or Arm's BF16) make a small encoder about three
-times as fast as float32; where they are missing, 8-bit whole numbers are the fastest. What either
-costs in accuracy, the model card states.
+8-bit whole numbers are the fastest wherever we measured, so a folder that brings them is read so.
+Without them bfloat16, where the processor multiplies bfloat16 matrices itself (AVX512-BF16, AMX,
+Arm's BF16), else float32. What either costs in accuracy, the model card states.
 """
 
 import platform
@@ -26,12 +26,9 @@ def cpu_flags() -> frozenset[str]:
     return frozenset()
 
 
-def choose(flags: frozenset[str] | None = None, *, int8: bool = True) -> Precision:
-    """bf16 where the processor multiplies bfloat16 matrices itself, else 8 bits.
-
-    `int8` False: the model folder has no 8-bit file; float32 then.
-    """
+def choose(flags: frozenset[str] | None = None, *, int8: bool) -> Precision:
+    """`int8`: the model folder has the 8-bit file."""
+    if int8:
+        return "int8"
     known = cpu_flags() if flags is None else flags
-    if known & _FLAGS:
-        return "bf16"
-    return "int8" if int8 else "fp32"
+    return "bf16" if known & _FLAGS else "fp32"

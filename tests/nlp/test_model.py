@@ -100,7 +100,7 @@ def _mixed_texts() -> list[str]:
 
 @pytest.mark.parametrize("kind", ["bf16", "fp32"])
 def test_a_text_is_answered_alike_in_any_company(kind: precision.Precision) -> None:
-    if kind == "bf16" and precision.choose() != "bf16":
+    if kind == "bf16" and precision.choose(int8=False) != "bf16":
         pytest.skip("this processor has no bfloat16 instructions")
     model, texts = Model(precision=kind), _mixed_texts()
     together = model.read(texts)
@@ -209,9 +209,10 @@ def test_a_broken_folder_is_a_model_error(tmp_path: Path) -> None:
 
 
 def test_precision_follows_the_processor_and_is_part_of_the_id(model: Model) -> None:
-    assert precision.choose(frozenset({"avx2"})) == "fp32"
-    assert precision.choose(frozenset({"avx2", "avx512_bf16"})) == "bf16"
-    assert precision.choose(frozenset({"amx_bf16"})) == "bf16"
+    assert precision.choose(frozenset({"avx2"}), int8=False) == "fp32"
+    assert precision.choose(frozenset({"avx2", "avx512_bf16"}), int8=False) == "bf16"
+    assert precision.choose(frozenset({"amx_bf16"}), int8=False) == "bf16"
+    assert precision.choose(frozenset({"amx_bf16"}), int8=True) == "int8"
     assert model.id.endswith(f"-{model.precision}")
     assert Model(precision="fp32").id != Model(precision="bf16").id
 

@@ -3,6 +3,7 @@
 import gzip
 import json
 import random
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,11 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import BertConfig, BertModel
 
+from huiyin.errors import ModelError
+from huiyin.vectors import unpack
 from nlp.analyser import Analyser
 from nlp.base import Text
+from nlp.forward import INT8
 from nlp.model import Model, content_hash
 from nlp.training import TrainConfig, data, scores, train, weak
 from nlp.training.baseline import SNOW, SVM
@@ -116,6 +120,30 @@ def test_what_was_trained_loads_and_has_learnt(made: Path) -> None:
     happy, angry = analyser.analyse([Text("今天真开心呀笑笑"), Text("气死我了太过分了气死")])
     assert (happy.emotion.label, angry.emotion.label) == ("happy", "angry")
     assert (happy.sentiment.label, angry.sentiment.label) == ("positive", "negative")
+
+
+def test_eight_bits_answer_as_float32_does_and_alike_in_any_company(made: Path) -> None:
+    order = random.Random(5)
+    texts = ["".join(order.choices("".join(WORDS.values()), k=k)) for k in (1, 3, 9, 30, 60, 120)]
+    small, full = Model(made), Model(made, precision="fp32")
+    assert small.precision == "int8" and small.id != full.id
+    together, wanted = small.read(texts), full.read(texts)
+    small.forget()
+    assert [small.read([text])[0] for text in texts] == together
+    for one, other in zip(together, wanted, strict=True):
+        assert float(unpack([one.vector])[0] @ unpack([other.vector])[0]) > 0.99
+        for task, shares in other.probabilities.items():
+            for label, value in shares.items():
+                assert one.probabilities[task][label] == pytest.approx(value, abs=0.05)
+
+
+def test_a_broken_eight_bit_file_is_a_model_error(made: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(made, tmp_path / "model"))
+    (folder / INT8).write_bytes((folder / INT8).read_bytes()[:2000])
+    with pytest.raises(ModelError, match="无法读取"):
+        Model(folder)
+    (folder / INT8).unlink()
+    assert Model(folder).precision in ("bf16", "fp32")
 
 
 def test_a_run_cut_short_goes_on_from_its_checkpoint(
