@@ -1,19 +1,22 @@
 """The shipped model: one forward pass gives every head's probabilities and the sentence vector.
 
 The folder is plain BERT in the transformers format with our heads beside it (heads.safetensors),
-and the same weights once more in 8 bits (`nlp/forward.py`). Nothing is ever fetched. A text gives
+the same weights once more in 8 bits (`nlp/forward.py`), and a linear model over n-grams that
+answers with it (`nlp/ngrams.py`), if it was found to help. Nothing is ever fetched. A text gives
 the same answer in whatever company it is read: its padded width depends on itself alone, a batch
 holds one width, and copies are read once.
 """
 
 import collections
 import hashlib
+import itertools
 import json
 import os
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +24,7 @@ from tokenizers import Tokenizer
 
 from huiyin.errors import ModelError
 from huiyin.vectors import pack
-from nlp import forward
+from nlp import forward, ngrams
 from nlp import precision as precisions
 from nlp.text import clean, tokenise
 
@@ -65,7 +68,9 @@ class Model:
         self.folder = folder or SHIPPED
         small = (self.folder / forward.INT8).is_file()
         self.precision = precision or precisions.choose(int8=small)
-        needed = (*_FILES, forward.INT8) if self.precision == "int8" else _FILES
+        more = (forward.INT8, ngrams.FILE)
+        wanted = (self.precision == "int8", (self.folder / ngrams.FILE).is_file())
+        needed = (*_FILES, *itertools.compress(more, wanted))
         missing = [name for name in needed if not (self.folder / name).is_file()]
         if missing:
             raise ModelError(
@@ -99,6 +104,9 @@ class Model:
         sizes = {task: len(names) for task, names in self.labels.items()}
         self.encoder = forward.load(self.folder, self.precision, threads, sizes)
         self.dims = self.encoder.dims
+        self._ngrams: ngrams.Ngrams | None = None
+        if (self.folder / ngrams.FILE).is_file():
+            self._ngrams = ngrams.Ngrams.load(self.folder)
 
     def read(self, texts: Sequence[str]) -> list[Reading]:
         """Read raw texts; one `Reading` each, in order. Copies and known texts cost nothing."""
@@ -123,12 +131,21 @@ class Model:
         if not cleaned:
             return []
         tokens = tokenise(self.tokenizer, cleaned, self.max_length)
-        found: list[Reading | None] = [None] * len(cleaned)
+        logits = np.zeros((len(cleaned), sum(map(len, self.labels.values()))), dtype=np.float32)
+        vectors = np.zeros((len(cleaned), self.dims), dtype=np.float32)
         for rows, width in plan([len(item) for item in tokens]):
-            passed = self.run([tokens[row] for row in rows], width)
-            for row, reading in zip(rows, self._readings(passed), strict=True):
-                found[row] = reading
-        return [reading for reading in found if reading is not None]
+            logits[rows], vectors[rows] = self.run([tokens[row] for row in rows], width)
+        shares = self._shares(logits, cleaned)
+        return [
+            Reading(
+                {
+                    task: dict(zip(self.labels[task], rows[row], strict=True))
+                    for task, rows in shares.items()
+                },
+                pack(vector),
+            )
+            for row, vector in enumerate(vectors)
+        ]
 
     def run(self, tokens: Sequence[list[int]], width: int) -> forward.Passed:
         """One forward pass over token ids padded to `width`."""
@@ -139,26 +156,23 @@ class Model:
             mask[row, : len(item)] = 1
         return self.encoder.run(ids, mask)
 
-    def _readings(self, passed: forward.Passed) -> list[Reading]:
-        shares: dict[str, list[list[float]]] = {}
-        at = 0
+    def _shares(
+        self, logits: NDArray[np.float32], cleaned: Sequence[str]
+    ) -> dict[str, list[list[float]]]:
+        """Probabilities of each task: one list a text, in the order of the labels, 4 decimals."""
+        grams = self._ngrams.probabilities(cleaned) if self._ngrams is not None else {}
+        shares, at = {}, 0
         for task, names in self.labels.items():
-            part = passed.logits[:, at : at + len(names)] / self._temperatures[task]
-            shares[task] = _softmax(part).round(4).tolist()
+            found = _softmax(logits[:, at : at + len(names)])
+            if self._ngrams is not None:
+                found = self._ngrams.mixed(task, found, grams)
+            found = _softmax(np.log(found + 1e-9) / self._temperatures[task])
+            shares[task] = found.round(4).tolist()
             at += len(names)
-        return [
-            Reading(
-                {
-                    task: dict(zip(self.labels[task], rows[row], strict=True))
-                    for task, rows in shares.items()
-                },
-                pack(vector),
-            )
-            for row, vector in enumerate(passed.vectors)
-        ]
+        return shares
 
 
-def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+def _softmax(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """Along the last axis."""
     found = np.exp(logits.astype(np.float64) - logits.max(-1, keepdims=True))
     return np.asarray(found / found.sum(-1, keepdims=True))

@@ -1,8 +1,9 @@
 """A linear model over hashed character n-grams, to stand beside an encoder.
 
 A small encoder reads meaning; which exact pieces of two and three characters stand in a text it
-partly forgets. A linear model sees only those and errs elsewhere, so the mean of both may be better
-than either. Today it only helps to teach a student (nlp/training/targets.py).
+partly forgets. A linear model sees only those and errs elsewhere, so the mean of both is better
+than either: it helps to teach a student (nlp/training/targets.py) and, where it still pays beside
+the student, it ships in the model folder (`ngrams.npz`).
 
 A text is the set of places in it at which an n-gram begins: weight of a bucket = its inverse
 document frequency, divided by the length of the whole vector.
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 SIZES = (1, 2, 3)
 """Lengths of the n-grams, in characters."""
 BUCKETS = 1 << 17
-LONGEST = 400
+LONGEST = 1000
 """Characters read of a text: three quarters from its beginning, the rest from its end."""
 FILE = "ngrams.npz"
 _FACTOR = np.uint32(2_654_435_761)
@@ -105,6 +106,13 @@ class Ngrams:
         squares = np.add.reduceat(self.squares[grams.buckets].astype(np.float32), begins)
         length = np.sqrt(np.maximum(squares, 1e-6))
         return np.asarray(found + sums / length[:, None], dtype=np.float32)
+
+    def mixed(
+        self, task: str, encoder: NDArray[np.float64], own: Mapping[str, NDArray[np.float32]]
+    ) -> NDArray[np.float64]:
+        """The encoder's probabilities (n, labels) of a task beside these, `own`, by its share."""
+        share = self.shares.get(task, 0.0)
+        return (1 - share) * encoder + share * own[task] if share else encoder
 
     def save(self, folder: Path) -> None:
         """Write `ngrams.npz`."""

@@ -43,7 +43,9 @@ class TrainConfig:
     """The run ends here, the learning rate having fallen to 0; 0 = after the last epoch."""
     batch_tokens: int = 2400
     """Padded tokens in one batch: long texts travel in small batches, short ones in large."""
-    max_length: int = 128
+    max_length: int = 256
+    """Half of citizens' messages are longer than 226 characters; read to 128 tokens, their category
+    was right less often (macro-F1 0.908 against 0.925 at 256, no better at 384)."""
     learning_rate: float = 1e-4
     head_learning_rate: float = 1e-3
     warmup: float = 0.06

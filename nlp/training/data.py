@@ -28,7 +28,7 @@ _EMOTION_OF = {
     "sadness": "sad", "surprise": "surprise", "fear": "fear",
 }  # fmt: skip
 """Seven emotions of another set as ours; they are drawn differently, so they weigh little."""
-_EMOTION7_WEIGHT, _HAND_WEIGHT, _VIRUS_WEIGHT = 0.2, 3.0, 1.5
+_EMOTION7_WEIGHT, _HAND_WEIGHT, _VIRUS_WEIGHT, _FULL_WEIGHT, _KNOWN_WEIGHT = 0.2, 3.0, 1.5, 2.0, 2.0
 _SEGMENTED_SHARE = 0.1
 
 
@@ -147,7 +147,8 @@ def _category_full(folder: Path) -> Iterator[Example]:
         title = str(row["title"])
         labels = {"category": str(row["category"])}
         text = clean(join(title, str(row["text"])))
-        yield Example(text, *_appeal_labels(labels, title), "message")
+        labels, weights = _appeal_labels(labels, title)
+        yield Example(text, labels, weights | {"category": _FULL_WEIGHT}, "message")
 
 
 def _category_segmented(folder: Path) -> Iterator[Example]:
@@ -161,7 +162,7 @@ def _appeals(folder: Path) -> Iterator[Example]:
         text = clean(join(title, str(row["text"])))
         if kind:
             labels = {"intent": str(kind), "needs_answer": "yes"}
-            yield Example(text, labels, {"needs_answer": 0.5}, source)
+            yield Example(text, labels, {"intent": _KNOWN_WEIGHT, "needs_answer": 0.5}, source)
         else:
             yield Example(text, *_appeal_labels({}, title), source)
 

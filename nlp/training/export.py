@@ -1,19 +1,24 @@
 """Write a model folder that transformers and sentence-transformers load without our code."""
 
 import json
+import logging
 from pathlib import Path
 
 import numpy as np
 import torch
 from huggingface_hub import snapshot_download
+from scipy.special import softmax
 from tokenizers import Tokenizer
 from transformers import BertModel
 
 from nlp.forward import INT8
 from nlp.heads import Heads
-from nlp.training import graph, scores
-from nlp.training.config import LABELS, TrainConfig
+from nlp.ngrams import Ngrams
+from nlp.training import graph, ngrams, scores
+from nlp.training.config import TrainConfig
 from nlp.training.data import Data
+
+log = logging.getLogger(__name__)
 
 NOTICES = Path(__file__).parents[1] / "data"
 """Licence of the base model and a note of what was changed; they travel with the weights."""
@@ -27,16 +32,26 @@ def folder_of(base: str) -> Path:
 
 
 def write(
-    encoder: BertModel, heads: Heads, tokenizer: Tokenizer, sets: Data, config: TrainConfig
+    encoder: BertModel,
+    heads: Heads,
+    tokenizer: Tokenizer,
+    sets: Data,
+    config: TrainConfig,
+    beside: Ngrams | None = None,
 ) -> Path:
-    """Set the temperatures on the development sets, then write `config.out`; returns it."""
-    calibrate(encoder, heads, tokenizer, sets, config)
+    """Set the temperatures on the development sets, then write `config.out`; returns it.
+
+    `beside`: n-grams that answer with the encoder; their shares are set on the same sets.
+    """
+    beside = calibrate(encoder, heads, tokenizer, sets, config, beside)
     folder = config.out
     folder.mkdir(parents=True, exist_ok=True)
     encoder.config.dtype = torch.float16
     encoder.half().save_pretrained(folder, safe_serialization=True)  # type: ignore[no-untyped-call]
     encoder.float()  # type: ignore[no-untyped-call]
     heads.save(folder)
+    if beside is not None:
+        beside.save(folder)
     graph.write(encoder, heads, folder / INT8, config.max_length)
     tokenizer.no_truncation()
     tokenizer.no_padding()
@@ -52,22 +67,45 @@ def write(
 
 
 def calibrate(
-    encoder: BertModel, heads: Heads, tokenizer: Tokenizer, sets: Data, config: TrainConfig
-) -> None:
-    """Fit one temperature a head on its development rows."""
-    logits: dict[str, list[np.ndarray]] = {}
-    gold: dict[str, list[int]] = {}
+    encoder: BertModel, heads: Heads, tokenizer: Tokenizer, sets: Data, config: TrainConfig,
+    beside: Ngrams | None = None,
+) -> Ngrams | None:  # fmt: skip
+    """Fit one temperature a head on its development rows, and the shares of `beside` before.
+
+    Returns `beside` with its shares, or None where it helps no task.
+    """
+    answers: dict[str, list[np.ndarray]] = {}
+    grams: dict[str, list[np.ndarray]] = {}
+    gold: dict[str, list[np.ndarray]] = {}
     for name, examples in sets.dev.items():
         task = scores.task_of(name)
-        rows = [item for item in examples if item.labels.get(task) in LABELS[task]]
+        rows, wanted = ngrams.gold_of(examples, task)
         if not rows:
             continue
-        values, _ = scores.logits(encoder, heads, tokenizer, [i.text for i in rows], config)
-        logits.setdefault(task, []).append(values[task])
-        gold.setdefault(task, []).extend(LABELS[task].index(i.labels[task]) for i in rows)
-    for task, values_of_task in logits.items():
-        stacked = np.concatenate(values_of_task)
-        heads.temperatures[task] = round(scores.best_temperature(stacked, np.array(gold[task])), 4)
+        texts = [examples[row].text for row in rows]
+        values, _ = scores.logits(encoder, heads, tokenizer, texts, config)
+        answers.setdefault(task, []).append(softmax(values[task], axis=-1))
+        gold.setdefault(task, []).append(wanted)
+        if beside is not None and task in beside.labels:
+            grams.setdefault(task, []).append(beside.probabilities(texts)[task])
+    if beside is not None:
+        shares = {
+            task: ngrams.best_share(answers[task], found, gold[task])
+            for task, found in grams.items()
+        }
+        log.info("shares of the n-grams: %s", shares)
+        beside = ngrams.only(beside, shares)
+    for task, found in answers.items():
+        mixed = found
+        if beside is not None and task in beside.labels:
+            share = beside.shares[task]
+            pairs = zip(found, grams[task], strict=True)
+            mixed = [(1 - share) * one + share * other for one, other in pairs]
+        likely = np.log(np.concatenate(mixed) + 1e-9)
+        heads.temperatures[task] = round(
+            scores.best_temperature(likely, np.concatenate(gold[task])), 4
+        )
+    return beside
 
 
 def _tokenizer_config(max_length: int) -> dict[str, object]:

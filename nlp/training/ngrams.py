@@ -70,6 +70,19 @@ def fit(train: Sequence[Example], tasks: Sequence[str] = tuple(LABELS)) -> Ngram
     )  # fmt: skip
 
 
+def only(model: Ngrams, shares: Mapping[str, float]) -> Ngrams | None:
+    """The model with these shares, of the tasks where they are not 0; None if there is none."""
+    kept = {task: names for task, names in model.labels.items() if shares.get(task)}
+    if not kept:
+        return None
+    columns, at = [], 0
+    for task, names in model.labels.items():
+        columns += list(range(at, at + len(names))) if task in kept else []
+        at += len(names)
+    weights, bias = model.weights[:, columns], model.bias[columns]
+    return Ngrams(kept, weights, bias, model.squares, {task: shares[task] for task in kept})
+
+
 def matrix(grams: Grams, idf: NDArray[np.float32]) -> csr_matrix:
     """The features as `Ngrams.scores` weighs them: (n, BUCKETS), rows about of unit length."""
     values = idf[grams.buckets]

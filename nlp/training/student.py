@@ -23,7 +23,7 @@ from transformers import AutoModel, BertConfig, BertModel
 
 from nlp.heads import Heads
 from nlp.text import tokenise
-from nlp.training import batches, checkpoints, data, export, pairs, scores, targets
+from nlp.training import batches, checkpoints, data, export, ngrams, pairs, scores, targets
 from nlp.training.config import LABELS, TrainConfig
 from nlp.training.finetune import autocast
 from nlp.training.targets import Targets
@@ -56,7 +56,7 @@ class StudentConfig:
     """Of telling a text's own partner (its title, its reply) from those of others."""
     pair_every: int = 8
     pair_batch: int = 96
-    pair_length: int = 96
+    pair_length: int = 160
     """Tokens read of each text of a pair."""
     checkpoint_every: int = 400
 
@@ -90,7 +90,8 @@ def train(
     _fit(run, progress)
     found = scores.dev_scores(run.encoder, run.heads, run.tokenizer, sets.dev, config)
     log.info("development sets: %s", json.dumps(found))
-    return export.write(run.encoder, run.heads, run.tokenizer, sets, config)
+    beside = ngrams.fitted(sets.train, config.work)
+    return export.write(run.encoder, run.heads, run.tokenizer, sets, config, beside)
 
 
 def _prepare(config: TrainConfig, student: StudentConfig, teacher: Path, made: Targets) -> _Run:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -155,3 +156,24 @@ def test_the_best_share_is_found() -> None:
     gold = np.array([0, 1, 2, 0])
     assert ngrams.best_share([right], [wrong], [gold]) == 0.0
     assert ngrams.best_share([wrong], [right], [gold]) > 0.5
+
+
+def test_ngrams_in_the_folder_answer_with_the_encoder(
+    config: TrainConfig, taught: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(taught, tmp_path / "model"))
+    (folder / ngrams.FILE).unlink(missing_ok=True)
+    alone = Model(folder)
+    fitted = ngrams.fitted(data.load(config).train, config.work)
+    half = ngrams.only(fitted, {"emotion": 0.5, "category": 0.0})
+    assert half is not None and list(half.labels) == ["emotion"]
+    half.save(folder)
+    both, text = Model(folder), "气死我了太过分"
+    assert both.id != alone.id
+    one, two = alone.read([text])[0], both.read([text])[0]
+    assert one.probabilities["category"] == two.probabilities["category"]
+    temperature = json.loads((folder / "heads.json").read_text())["temperatures"]["emotion"]
+    sharp = np.array(list(one.probabilities["emotion"].values())) ** temperature
+    mean = (sharp / sharp.sum() + half.probabilities([text])["emotion"][0]) / 2
+    wanted = mean ** (1 / temperature) / (mean ** (1 / temperature)).sum()
+    assert list(two.probabilities["emotion"].values()) == pytest.approx(wanted, abs=2e-3)
