@@ -37,8 +37,9 @@ def plain(text: str, limit: int | None = None) -> str:
 
 
 def title_of(incident: Incident) -> str:
-    """One line: suspected level (or that it is unknown) and the incident's title."""
-    return f"【{incident.suspected_level or '级别未知'}】{plain(incident.title, 40)}"
+    """One line: suspected level (or danger, or that it is unknown) and the incident's title."""
+    known = incident.suspected_level or ("险情" if incident.danger else "级别未知")
+    return f"【{known}】{plain(incident.title, 40)}"
 
 
 def text_of(

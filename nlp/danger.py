@@ -137,7 +137,7 @@ _NOT_NOW = _any(
     演练|演习|模拟|电影|电视剧|剧情|小说|游戏|动漫|综艺|追剧|影片|培训|讲座|科普|安全知识|
     温馨提示|提醒|预防|防火|易发|注意事项|注意做|如何|假如|如果|要是|万一|假设|避免|谣言|辟谣|
     不实|造谣|记者|获悉|据悉|日报|晚报|通报|案件|告破|判刑|被判|凶手|已(?:经)?(?:扑灭|获救|救出|
-    脱险|找到|控制|解救|安全|被?送到)|全部获救|被?救(?:出|下|起)|找到了|联系上了|去年|前年|当年|
+    脱险|找到|控制|解救|安全|被?送到)|报平安|都平安|全部获救|被?救(?:出|下|起)|找到了|联系上了|去年|前年|当年|
     那年|那时|小时候|以前|历史|\d{4}年|纪念|周年|遇难者|致敬|感动|英雄|像.{0,8}(?:一样|似的)|比喻|
     仿佛|简直|笑|哈哈|爱豆|粉丝|哥哥|演唱会|新歌|梦|心态|人气|流量|颜值|爆炸好|股票|股市|基金|
     房价|作业|建议|加装|安装|怕(?!爆|火|人|炸)|担心|尽快维修|请维修|智能|气的|气得|忘记|一定请|
@@ -167,6 +167,9 @@ _CUE_NAMES = {
     "call": "求救",
     "boat": "需要船艇",
 }
+_NO_LIFE = frozenset({"水位上涨", "断水断电或断粮", "需要船艇"})
+"""Cues that by themselves tell of no life at stake."""
+_HARDSHIP = ALARM * 0.9
 
 
 def danger(text: str, read: Calling | None = None) -> Danger:
@@ -177,7 +180,11 @@ def danger(text: str, read: Calling | None = None) -> Danger:
     reasons = kinds
     if learned >= ALARM:
         found = cues.read(plain)
-        reasons += tuple(name for cue, name in _CUE_NAMES.items() if found[cue])[:4]
+        named = [name for cue, name in _CUE_NAMES.items() if found[cue]]
+        if named and _NO_LIFE.issuperset(named):  # no water, no boat: hardship, no danger to life
+            learned = min(learned, _HARDSHIP)
+        else:
+            reasons += tuple(named[:4])
     return Danger(max(learned, _NAMED) if kinds else learned, tuple(dict.fromkeys(reasons)))
 
 

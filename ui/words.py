@@ -128,6 +128,16 @@ ENGLISH = {
     "只看超时": "Overdue only", "更多条件": "More filters",
     "保存类别": "Save category", "改类别": "Change the category",
     "类别不对？改正，或确认它是对的": "Correct the category, or confirm it",
+    "依据或原因": "Grounds or reason", "设等级、降等级": "Set or lower levels",
+    "设哪一项": "Which level", "设为": "Set to", "官方出处": "Official source",
+    "把怀疑等级降为": "Lower the suspected level to", "降级依据": "Grounds for lowering",
+    "改名": "Rename", "新名称": "New name",
+    "合并、拆分、移动帖子": "Merge, split, move posts", "为什么": "Why",
+    "整个并入": "Merge the whole into", "要移走的帖子": "Posts to move", "移到": "Move to",
+    "来自": "From", "内容": "What was said",
+    "链接（可不填；回音不去打开它）": "Link (optional; Huiyin does not open it)",
+    "标题（可不填）": "Title (optional)", "哪一天": "Day", "几点": "Time",
+    "归哪个账号": "For which account", "添加": "Add",
 }  # fmt: skip
 
 

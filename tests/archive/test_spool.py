@@ -210,9 +210,10 @@ def test_what_comes_as_the_last_is_handed_on_does_not_stay(
 
 
 def numbers(lines: Iterable[str], *, most: int | None = None) -> set[int]:
-    """Acknowledged numbers among what a child says; logs are between them."""
+    """Acknowledged numbers among what a child says; logs are between them, and cut into lines."""
     told = (line.split() for line in lines if line.startswith("acknowledged"))
-    return {int(words[1]) for words in itertools.islice(told, most)}
+    whole = (words[1] for words in told if len(words) == 2 and words[1].isdigit())
+    return {int(number) for number in itertools.islice(whole, most)}
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -238,6 +238,7 @@ def test_the_shipped_model_is_not_below_its_floor(real_data: Path) -> None:
     assert found["emotion/virus"].macro_f1 >= 0.602 - 0.03
     assert found["category"].macro_f1 >= 0.908 - 0.03
     assert found["sentiment"].macro_f1 >= 0.695 - 0.03
-    assert all(one.calibration_error <= 0.06 for one in found.values())
+    for name, one in found.items():  # fewer rows, more noise in fifteen bins
+        assert one.calibration_error <= (0.06 if one.rows > 1000 else 0.08), name
     counted = retrieval(real_data, analyser)
     assert counted is not None and counted[1] >= 0.72
