@@ -88,7 +88,8 @@ def test_add_test_list_pause(run: Run, platform: Platform, home: Path) -> None:
 
 
 def test_the_commercial_host_has_an_allowance_of_its_own(run: Run, platform: Platform) -> None:
-    platform.lists["search"] = platform.post("other", 4)
+    earlier = datetime.now(UTC) - timedelta(minutes=1)  # a search ends at this very second
+    platform.lists["search"] = platform.post("other", 4, at=earlier)
     one = added(run, "weibo_search", "uid=101", "q=停水", "--every", "60")
     again = run("add", "weibo_search", "uid=101", "q=停水", code=1)
     assert "已经有了" in str(again.exception)
