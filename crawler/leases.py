@@ -9,19 +9,14 @@ two who read the same source store nothing twice, and a cursor only moves over w
 from __future__ import annotations
 
 import math
-import os
-import socket
-import uuid
 from collections.abc import Callable, Iterable
 
 from archive.base import Archive
 from huiyin.errors import Conflict
+from huiyin.owners import BEAT_SECONDS, TAKE_OVER_SECONDS, is_gone, this_process
 from huiyin.records import Lease, Scope
 
-TAKE_OVER_SECONDS = 20.0
-BEAT_SECONDS = 5.0
 _ALL = Scope.everything()
-_PROCESS = uuid.uuid4().hex[:8]
 _CRAWLER = "lease:crawler:"
 _SOURCE = "lease:read:"
 
@@ -32,7 +27,7 @@ class SourceLeases:
     def __init__(
         self, archive: Archive, *, monotonic: Callable[[], float], owner: str | None = None
     ) -> None:
-        self.owner = owner or f"{socket.gethostname()}:{os.getpid()}:{_PROCESS}"
+        self.owner = owner or this_process()
         self._archive, self._monotonic = archive, monotonic
         self._held: frozenset[str] = frozenset()
         self._beaten = float("-inf")
@@ -127,20 +122,3 @@ class SourceLeases:
         except Conflict:
             return False
         return True
-
-
-def is_gone(owner: str) -> bool:
-    """True when the owner is a process of this host that does not run any more."""
-    host, _, rest = owner.partition(":")
-    pid, _, rest = rest.partition(":")
-    if host != socket.gethostname() or not pid.isdigit() or os.name != "posix":
-        return False
-    if int(pid) == os.getpid():
-        return rest != _PROCESS
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False

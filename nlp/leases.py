@@ -6,20 +6,15 @@ if the holder is a process of this host that no longer runs, or this one before 
 a switch to another archive it keeps its number and finds its own lease there).
 """
 
-import os
-import socket
 import uuid
 from collections.abc import Callable
 
 from archive.base import Archive, Slice, Stored
 from huiyin.errors import Conflict
+from huiyin.owners import BEAT_SECONDS, TAKE_OVER_SECONDS, is_gone, this_process
 from huiyin.records import Lease, Scope
 
-TAKE_OVER_SECONDS = 20.0
-BEAT_SECONDS = 5.0
 _ALL = Scope.everything()
-_PROCESS = uuid.uuid4().hex[:8]
-"""Another one in a program that begins anew under the same number."""
 
 
 class Slices:
@@ -35,9 +30,7 @@ class Slices:
         monotonic: Callable[[], float],
     ) -> None:
         """Share the queue of `stage` in `of` slices; all workers must be given the same number."""
-        self.owner = owner or (
-            f"{socket.gethostname()}:{os.getpid()}:{_PROCESS}:{uuid.uuid4().hex[:8]}"
-        )
+        self.owner = owner or f"{this_process()}:{uuid.uuid4().hex[:8]}"
         self._archive, self._stage, self._of, self._monotonic = archive, stage, of, monotonic
         self._held: Stored[Lease] | None = None
         self._number = 0
@@ -96,7 +89,7 @@ class Slices:
         return True
 
     def _is_free(self, number: int, stored: Stored[Lease]) -> bool:
-        if stored.record.owner in ("", self.owner) or _is_gone(stored.record.owner):
+        if stored.record.owner in ("", self.owner) or is_gone(stored.record.owner):
             return True
         version, since = self._seen.get(number, (-1, 0.0))
         if version != stored.version:
@@ -106,20 +99,3 @@ class Slices:
 
     def _next(self, lease: Lease, owner: str) -> Lease:
         return lease.model_copy(update={"owner": owner, "beat": lease.beat + 1})
-
-
-def _is_gone(owner: str) -> bool:
-    """True when the owner is a process of this host that does not run any more, or ran as us."""
-    host, _, rest = owner.partition(":")
-    pid, _, rest = rest.partition(":")
-    if host != socket.gethostname() or not pid.isdigit() or os.name != "posix":
-        return False
-    if int(pid) == os.getpid():
-        return rest.partition(":")[0] != _PROCESS
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
