@@ -14,9 +14,10 @@ setup:  ## make .venv (TORCH_INDEX=URL: torch from there; WHEELS=DIR: install of
 demo: setup  ## the whole path on an invented city (FRESH=1 starts over, SAMPLE=DIR another city)
 	@$(PY) -m huiyin demo $(if $(SAMPLE),--sample "$(SAMPLE)") $(if $(FRESH),--fresh)
 
+WORKERS ?= 2
 test: setup  ## every test, lint, types and contracts
 	@$(MAKE) --no-print-directory lint types contracts
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 test-long: setup  ## tests that take minutes (three nodes killed); writes benchmarks/results
 	@HUIYIN_WRITE_RESULTS=1 $(PY) -m pytest -m long $(ARGS)
