@@ -97,7 +97,9 @@ def crawl(app: App, stop: Event) -> bool:
     """Run the Scrapy process over all due sources; it shares them with other hosts by leases."""
     from crawler import ensure_sources, run_crawl
     from crawler.login import TokenStore
+    from huiyin.looks import answer_in_background
 
+    answer_in_background(app, stop)  # also before there is anything to read
     settings, weibo = app.settings, app.settings.weibo
     store = TokenStore(settings.path(settings.secrets.folder))
 

@@ -47,9 +47,16 @@ def join(children: Child) -> Markup:
     return Markup("".join(join(child) for child in children))
 
 
-def tag(name: str, *children: Child, cls: str = "", title: str = "", style: str = "") -> Markup:
-    """`<name class=... title=... style=...>children</name>`; `style` is ours, never input."""
+def tag(
+    name: str, *children: Child, cls: str = "", title: str = "", style: str = "", label: str = ""
+) -> Markup:
+    """`<name class=... title=... style=...>children</name>`; `style` is ours, never input.
+
+    `label`: what a picture made of elements says, for those who hear the page.
+    """
     parts = [name]
+    if label:
+        parts.append(f'role="img" aria-label="{escape(label, quote=True)}"')
     for key, value in (("class", cls), ("title", title), ("style", style)):
         if value:
             parts.append(f'{key}="{escape(value, quote=True)}"')
@@ -59,9 +66,11 @@ def tag(name: str, *children: Child, cls: str = "", title: str = "", style: str 
     return Markup(f"{opening}{join(children)}</{name}>")
 
 
-def div(*children: Child, cls: str = "", title: str = "", style: str = "") -> Markup:
+def div(
+    *children: Child, cls: str = "", title: str = "", style: str = "", label: str = ""
+) -> Markup:
     """A block."""
-    return tag("div", *children, cls=cls, title=title, style=style)
+    return tag("div", *children, cls=cls, title=title, style=style, label=label)
 
 
 def span(*children: Child, cls: str = "", title: str = "", style: str = "") -> Markup:

@@ -116,6 +116,17 @@ mark.hy-open{background:#fde2e0;color:#b3261e;font-weight:700;padding:0 .15rem}
 .hy-spark i.now{background:#b3261e}
 .hy-spark i.gap{background:repeating-linear-gradient(45deg,#f1d9a5,#f1d9a5 2px,#fff 2px,#fff 5px);
   height:100%!important}
+.hy-cover{display:grid;grid-template-columns:64px 1fr;gap:.5rem;align-items:center;
+  font-size:.84rem;color:#475569}
+.hy-cover .bar{position:relative;height:16px;background:#eef2f7;border-radius:2px;overflow:hidden}
+.hy-cover .bar i{position:absolute;top:0;bottom:0}
+.hy-cover i.ok,.hy-key i.ok{background:#7fb08a}
+.hy-cover i.late,.hy-key i.late{background:#b8d3be}
+.hy-cover i.none,.hy-key i.none{background:#dbe2ea}
+.hy-cover i.blind,.hy-key i.blind{
+  background:repeating-linear-gradient(45deg,#d99a2b,#d99a2b 2px,#fff 2px,#fff 5px)}
+.hy-key{display:inline-flex;align-items:center;gap:.3rem;font-size:.82rem;color:#475569}
+.hy-key i{display:inline-block;width:18px;height:11px;border-radius:2px}
 .hy-bars{display:flex;flex-direction:column;gap:.15rem}
 .hy-bar{display:grid;grid-template-columns:minmax(56px,34%) 1fr 44px;gap:.4rem;
   align-items:center;font-size:.86rem}

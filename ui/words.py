@@ -84,7 +84,8 @@ ACT = {
     "raise": "等级上调，再次通知", "correct-category": "改定类别",
     "confirm": "确认属实", "dismiss": "判为不算事件", "set-level": "设等级", "lower": "降怀疑等级",
     "rename": "改名", "merge": "并进来一个事件", "merge-into": "并入另一个事件",
-    "split": "拆出为新事件",
+    "split": "拆出为新事件", "add-source": "加上", "pause-source": "暂停",
+    "resume-source": "让它接着读",
     "move-in": "移进帖子", "move-out": "移出帖子", "follow": "随事件并入",
 }  # fmt: skip
 WHY = {
@@ -138,6 +139,10 @@ ENGLISH = {
     "链接（可不填；回音不去打开它）": "Link (optional; Huiyin does not open it)",
     "标题（可不填）": "Title (optional)", "哪一天": "Day", "几点": "Time",
     "归哪个账号": "For which account", "添加": "Add",
+    "加一个来源": "Add a source", "哪一种": "Kind", "加上": "Add the source",
+    "最短多少分钟读一次": "Read at most every (minutes)", "为哪个账号看": "For which account",
+    "试读一页": "Test: read one page", "暂停": "Pause", "接着读": "Resume",
+    "看几天": "Days shown", "看结果": "Show the answer",
 }  # fmt: skip
 
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from huiyin.app import ALL, App
 from huiyin.commands.common import Json, err, opened, out, parse_time, print_json, shown_time
 from huiyin.errors import Conflict, InputError, NotFound
-from huiyin.records import Quota, Source
+from huiyin.records import Source
 
 if TYPE_CHECKING:
     from crawler.login import TokenStore
@@ -33,9 +31,15 @@ def add(
     json: Json = False,
 ) -> None:
     """加一个来源。例：huiyin source add weibo_search uid=5000000001 q=停水 province=41"""
+    from crawler.managing import new_source
+
     with opened() as app:
         given = _parameters(parameters)
-        wanted = _new_source(app, spider, given, account, every)
+        wanted = new_source(
+            spider, given, accounts=app.accounts, office=app.settings.office.id,
+            every_seconds=app.settings.weibo.every_seconds, account=account, every=every,
+            by="system:cli", now=app.clock(),
+        )  # fmt: skip
         try:
             app.archive.create(wanted)
         except Conflict:
@@ -43,7 +47,7 @@ def add(
     if json:
         print_json(wanted.model_dump(mode="json"))
         return
-    out.print(f"加好了：{wanted.id}。先看一眼会存下什么：huiyin source test {wanted.id}")
+    out.print(Text(f"加好了：{wanted.id}。先看一眼会存下什么：huiyin source test {wanted.id}"))
 
 
 def _parameters(given: list[str]) -> dict[str, str]:
@@ -51,54 +55,6 @@ def _parameters(given: list[str]) -> dict[str, str]:
     if wrong := [name for name, sign, _ in pairs if not sign or not name]:
         raise InputError(f"参数“{wrong[0]}”没有写成 名称=值", "例如 q=停水")
     return {name: value for name, _, value in pairs}
-
-
-def _new_source(
-    app: App, spider: str, given: dict[str, str], account: str | None, every: float | None
-) -> Source:
-    from crawler.doors import KINDS, check_parameters
-    from crawler.sources import SPIDERS
-    from crawler.weibo_api import ENDPOINTS
-
-    if spider in KINDS:
-        check_parameters(spider, given)
-    elif spider in SPIDERS:
-        kind = SPIDERS[spider]
-        allowed = {*kind.needs, *kind.knows}
-        if missing := [one for one in kind.needs if not given.get(one)]:
-            raise InputError(f"{kind.title}还缺 {'、'.join(missing)}", "写成 名称=值")
-        if strange := sorted(set(given) - allowed):
-            raise InputError(
-                f"{kind.title}没有 {'、'.join(strange)} 这个参数",
-                f"可用的是 {'、'.join(sorted(allowed))}",
-            )
-        if "endpoint" in given and given["endpoint"] not in ENDPOINTS:
-            raise InputError(
-                f"没有 {given['endpoint']} 这个列表", f"可用的是 {'、'.join(ENDPOINTS)}"
-            )
-        if any(sign in given.get("q", "") for sign in '{}"“”'):
-            raise InputError("检索词里不能有花括号和引号", "只写词，词之间空格")
-    else:
-        raise InputError(f"没有 {spider} 这种来源", f"可用的是 {'、'.join((*SPIDERS, *KINDS))}")
-    if every is not None and every <= 0:
-        raise InputError("间隔应大于 0 秒", "例如 --every 900")
-    served = account or _account_of(app, given)
-    known = app.accounts.accounts.get(served)
-    said = "\n".join(f"{name}={given[name]}" for name in sorted(given))
-    digest = hashlib.sha256(f"{spider}\n{said}".encode()).hexdigest()[:10]
-    return Source(
-        id=f"source:{spider}:{digest}", spider=spider, parameters=given, account=served,
-        offices=known.offices if known and known.offices else (served,),
-        every_seconds=every or app.settings.weibo.every_seconds,
-    )  # fmt: skip
-
-
-def _account_of(app: App, given: dict[str, str]) -> str:
-    uid = given.get("of") or given.get("uid")
-    if not uid:
-        return app.settings.office.id
-    found = app.accounts.find("weibo", uid, None)
-    return found.id if found else f"weibo:{uid}"
 
 
 @source.command("list")
@@ -119,7 +75,8 @@ def list_(json: Json = False) -> None:
     table = Table("来源", "状态", "额度", "每天约", "最迟看到", "上次读到", "没看到的时间")
     for row in rows:
         table.add_row(
-            *(escape(str(one)) for one in (
+            # as Text: ids have colons, and markup would make :word: a picture
+            *(Text(str(one)) for one in (
                 row["id"], row["state_title"], row["quota_text"], f"{row['calls_a_day']:.0f} 次",
                 row["seen_after"], shown_time(_time(row["last_ok_at"])), len(row["gaps"]),
             ))
@@ -137,50 +94,28 @@ def _all(app: App) -> list[Source]:
 
 
 def _row(app: App, one: Source) -> dict[str, Any]:
-    from crawler.budget import plan, purse_of, quota_id
     from crawler.coverage import open_gaps
-    from crawler.health import HEALTH
-    from crawler.sources import SPIDERS
+    from crawler.managing import outlook
 
-    quota = None
-    if one.spider in SPIDERS:
-        stored = app.archive.get(Quota, quota_id(purse_of(one)), ALL)
-        quota = stored.record if stored else _expected(app, one)
-    beside = [other for other in _all(app) if purse_of(other) == purse_of(one)]
-    planned = plan(one, beside, quota)
-    state = HEALTH.get("paused" if one.paused else one.state)
+    seen = outlook(
+        one, _all(app), app.archive, calls_per_day=app.settings.weibo.calls_per_day,
+        now=app.clock(),
+    )  # fmt: skip
+    state, planned, quota = seen.state, seen.plan, seen.quota
     return {
         "id": one.id, "spider": one.spider, "parameters": dict(one.parameters),
         "account": one.account, "state": one.state, "paused": one.paused,
         "state_title": state.title if state else one.state, "reason": one.reason,
         "mend": state.mend if state and one.state not in ("ok",) else "",
         "quota": quota.model_dump(mode="json") if quota else None,
-        "quota_text": f"{quota.used}/{quota.limit}" if quota else "—",
+        "quota_text": seen.quota_words,
         "calls_a_day": round(planned.calls_a_day, 1),
         "delay_seconds": round(planned.day_seconds), "night_seconds": round(planned.night_seconds),
-        "seen_after": _seen_after(planned.day_seconds, planned.night_seconds),
+        "seen_after": seen.seen_after,
         "last_ok_at": one.last_ok_at.isoformat() if one.last_ok_at else None,
         "gaps": [gap.model_dump(mode="json") for gap in open_gaps([one])],
         "unknown_fields": dict(one.unknown_fields),
     }  # fmt: skip
-
-
-def _expected(app: App, one: Source) -> Quota | None:
-    """The allowance that the settings tell of, before the first reading."""
-    from crawler.budget import Budget, purse_of
-
-    return Budget(app.archive, app.settings.weibo.calls_per_day).quota(purse_of(one), app.clock())
-
-
-def _seen_after(day: float, night: float) -> str:
-    words = f"{_span(day)}内"
-    return words if night <= day * 1.01 else f"{words}（夜间 {_span(night)}）"
-
-
-def _span(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} 秒"
-    return f"{seconds / 60:.0f} 分钟" if seconds < 5400 else f"{seconds / 3600:.1f} 小时"
 
 
 def _time(value: str | None) -> datetime | None:
@@ -210,6 +145,7 @@ def test(
                 layouts=settings.path(settings.collect.layouts),
                 allowed=settings.collect.allow_hosts, contact=settings.collect.contact,
                 secrets=settings.collect.secrets,
+                watch_lists=settings.path(settings.collect.watch_lists),
             )  # fmt: skip
         else:
             from crawler.asking import ask_weibo
@@ -219,6 +155,7 @@ def test(
             sight = ask_weibo(
                 one, token.get_secret_value() if token else "", weibo=app.settings.weibo,
                 identity=app.identity, accounts=app.accounts, clock=app.clock,
+                watch_lists=app.settings.path(app.settings.collect.watch_lists),
             )  # fmt: skip
             posts, bad = list(sight.posts), sight.not_understood
             strange, total = sight.unknown_fields, sight.total
@@ -243,21 +180,11 @@ def pause(
     resume: Annotated[bool, typer.Option("--resume", help="接着读。")] = False,
 ) -> None:
     """暂停一个来源（停的时间记为没看到），或用 --resume 接着读。"""
-    from crawler.sources import stopped
+    from crawler.managing import pause as stop_or_resume
 
     with opened() as app:
-        now = app.clock()
-
-        def edit(one: Source) -> Source:
-            if resume:
-                return one.model_copy(update={"paused": False})
-            marked = stopped(one, now, "paused", "人为暂停")
-            return marked.model_copy(
-                update={"paused": True, "state": one.state, "reason": one.reason}
-            )
-
         _get(app, source_id)
-        app.archive.change(Source, source_id, ALL, edit)
+        stop_or_resume(app.archive, source_id, ALL, resume=resume, by="system:cli", now=app.clock())
     out.print("接着读。" if resume else "已暂停；这段时间在图上是“没有看到”，恢复后会补读。")
 
 
@@ -286,7 +213,7 @@ def coverage_(
         return
     table = Table("起", "止", "", "原因")
     for part in found:
-        table.add_row(shown_time(part.start), shown_time(part.end), part.title, escape(part.reason))
+        table.add_row(shown_time(part.start), shown_time(part.end), part.title, Text(part.reason))
     out.print(table)
 
 

@@ -46,7 +46,7 @@ from huiyin.records.posts import (
     Urgency,
     text_sha,
 )
-from huiyin.records.work import Batch, Gap, Lease, Quota, Setting, Source
+from huiyin.records.work import Batch, Gap, Lease, Look, Quota, Setting, Source
 
 __all__ = [
     "EVERYTHING",
@@ -77,6 +77,7 @@ __all__ = [
     "Labelled",
     "Lease",
     "Level",
+    "Look",
     "Media",
     "Metrics",
     "Origin",

@@ -6,9 +6,9 @@ from huiyin.records.base import StateRecord
 from huiyin.records.cases import Case, Correction, Draft
 from huiyin.records.incidents import Alert, Incident
 from huiyin.records.people import Account, Person, Shift
-from huiyin.records.work import Batch, Lease, Quota, Setting, Source
+from huiyin.records.work import Batch, Lease, Look, Quota, Setting, Source
 
 STATE_RECORDS: tuple[type[StateRecord], ...] = (
     Incident, Alert, Case, Draft, Account, Person, Shift, Source, Lease, Batch, Setting,
-    Correction, Quota,
+    Correction, Quota, Look,
 )  # fmt: skip

@@ -51,6 +51,36 @@ class Source(StateRecord):
     """How long an answer takes, smoothed."""
     unknown_fields: tuple[tuple[str, int], ...] = ()
     """Fields of its answers that no table names, with how often they were seen."""
+    acts: tuple[Act, ...] = ()
+    """Who added, stopped and resumed it."""
+
+
+class Look(StateRecord):
+    """A person asked what a source would bring: one page is read, nothing of it is stored as posts.
+
+    id = `look:<source id>`; the crawl process answers, and empties the answer after a while.
+    """
+
+    kind: ClassVar[str] = "look"
+    source: str
+    asked_by: str
+    asked_at: UtcDatetime
+    state: str = "waiting"
+    """waiting, reading, done, failed, old (the answer was removed)"""
+    answered_at: UtcDatetime | None = None
+    posts: tuple[Mapping[str, str], ...] = ()
+    """What would be stored, masked: id, kind, created_at (ISO 8601), title, text."""
+    bad: int = 0
+    """Items that were not understood."""
+    unknown_fields: tuple[str, ...] = ()
+    total: int | None = None
+    """How many the platform says there are."""
+    problem: str = ""
+    mend: str = ""
+
+    @property
+    def ref(self) -> str:
+        return self.source
 
 
 class Quota(StateRecord):

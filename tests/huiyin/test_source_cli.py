@@ -184,3 +184,11 @@ def test_the_spent_calls_are_shown(run: Run, home: Path) -> None:
     archive.close()
     (row,) = json.loads(run("list", "--json").stdout)
     assert row["id"] == one.id and row["quota_text"] == "30/150"
+
+
+def test_names_between_colons_are_no_pictures(run: Run, home: Path) -> None:
+    archive = open_archive(f"sqlite:///{home / 'var/huiyin.db'}")
+    archive.create(Source(id="source:cat:heart:x", spider="feed", account="office:default"))
+    archive.close()
+    shown = run("list").stdout
+    assert "source:cat:heart:x" in shown and "🐱" not in shown

@@ -138,6 +138,7 @@ def _people(archive: Archive, seeded: Seeded) -> None:
         ("wang", "王值班", (Role.ON_CALL,), ("*",)),
         ("chen", "陈双岗", (Role.DRAFTER, Role.REVIEWER), ("*",)),
         ("yuan", "袁外单位", (Role.DRAFTER, Role.REVIEWER, Role.ON_CALL), ("weibo:9999",)),
+        ("gao", "高管理", (Role.OPERATOR,), ("*",)),
         ("xin", "新来的", (Role.DRAFTER,), ("*",)),
     )
     for person_id, name, roles, offices in rows:
