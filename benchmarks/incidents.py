@@ -38,6 +38,7 @@ from huiyin.settings import IncidentSettings
 from nlp.base import Text
 from nlp.danger import REASON, danger
 from nlp.incidents.board import Board, item
+from nlp.incidents.burst import least_voices
 from nlp.incidents.gathering import Gathering
 from nlp.incidents.grouping import Grouper
 from nlp.incidents.terms import plain
@@ -130,7 +131,7 @@ def play(posts: Iterable[Post], **options: float) -> Played:
 
 def _tells(board: Board, group: str) -> bool:
     gathering: Gathering | None = board.gatherings.get(group)
-    if gathering is None or len(gathering.authors) < SETTINGS.min_authors:
+    if gathering is None or len(gathering.authors) < least_voices(SETTINGS.min_authors):
         return False
     burst = gathering.burst(board.grouper.hourly)
     return burst.holds(SETTINGS.min_authors, SETTINGS.min_score)

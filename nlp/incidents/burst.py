@@ -26,6 +26,10 @@ TERM_LIMIT = 2.0
 GRAVE = 0.3
 """Severity from which a post complains, appeals or reports something; below is talk."""
 AUTHORS_UNIT = 3.0
+ATTESTED = 2
+"""So many voices that speak of one disaster at one place attest it: a flood or an earthquake is
+nobody's private matter. Then who praises the rescuers weighs as a witness, not as talk."""
+ATTESTED_WITHIN = 6 * HOUR
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,10 @@ class Voice:
     kind: str
     hourly: float
     """Expected posts an hour about one matter of that kind."""
+    struck: frozenset[str] = frozenset()
+    """Disasters that strike whole cities which it speaks of (`Member.struck`)."""
+    bare: float = 0.0
+    """Severity before praise and thanks lower it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +64,10 @@ class Burst:
     """Voices that say something grave (`GRAVE`), not mere talk."""
     kinds: tuple[str, ...]
     """Kinds of content by number of voices."""
+    attested: int = 0
+    """Voices of the last hours that speak of the same disaster at the same place."""
+    disaster: str = ""
+    """Which one that is: 洪涝@4101."""
 
     @property
     def total(self) -> float:
@@ -64,9 +76,12 @@ class Burst:
     def holds(self, min_voices: int, min_score: float) -> bool:
         """The rule for an alert: enough voices that say something grave, and the score.
 
-        A large crowd alone is no alert: the content as a whole must be grave too.
+        A large crowd alone is no alert: the content as a whole must be grave too. One voice fewer
+        is enough, but never one alone, where they speak of one disaster at one place.
         """
-        return self.grave >= min_voices and self.severity >= GRAVE and self.total >= min_score
+        attested = self.attested >= max(ATTESTED, least_voices(min_voices))
+        enough = attested or self.grave >= min_voices
+        return enough and self.severity >= GRAVE and self.total >= min_score
 
     def terms(self) -> dict[str, float]:
         """For `Incident.score`."""
@@ -86,7 +101,20 @@ class Burst:
             f"平常约 {self.expected:.2f} 名",
             f"独立发布者 {self.authors:.2f}：共 {self.voices} 名（相同文字和转发只算一次）",
             f"内容严重性 {self.severity:.2f}：{'、'.join(self.kinds) or '一般议论'}",
+            *self._disaster(),
         )
+
+    def _disaster(self) -> tuple[str, ...]:
+        if self.attested < ATTESTED:
+            return ()
+        what, _, where = self.disaster.partition("@")
+        hours = ATTESTED_WITHIN / HOUR
+        return (f"{hours:.0f} 小时内 {self.attested} 名独立发布者说到同一地（{where}）的{what}",)
+
+
+def least_voices(min_voices: int) -> int:
+    """With fewer voices `Burst.holds` is never true."""
+    return min(min_voices, max(ATTESTED, min_voices - 1))
 
 
 def assess(voices: Sequence[Voice], stream_hourly: float | None = None) -> Burst:
@@ -98,7 +126,10 @@ def assess(voices: Sequence[Voice], stream_hourly: float | None = None) -> Burst
         return Burst(0.0, 0.0, 0.0, 0.0, 0, HOUR, 0, 0.0, 0, ())
     times = sorted(voice.time for voice in voices)
     now = times[-1]
-    severity = sum(voice.weight for voice in voices) / len(voices)
+    attested = _attested(voices, now)
+    weights = [voice.weight if voice.struck.isdisjoint(attested)
+               else max(voice.weight, voice.bare) for voice in voices]  # fmt: skip
+    severity = sum(weights) / len(voices)
     prior = sum(voice.hourly for voice in voices) / len(voices)
     spans: tuple[float, ...] = SPANS
     if stream_hourly is not None:
@@ -118,9 +149,21 @@ def assess(voices: Sequence[Voice], stream_hourly: float | None = None) -> Burst
         span=span,
         seen=seen,
         expected=expected,
-        grave=sum(voice.weight >= GRAVE for voice in voices),
+        grave=sum(weight >= GRAVE for weight in weights),
         kinds=tuple(sorted(counts, key=lambda kind: (-counts[kind], kind))),
+        attested=max(attested.values(), default=0),
+        disaster=min(attested, key=lambda key: (-attested[key], -len(key), key), default=""),
     )
+
+
+def _attested(voices: Sequence[Voice], now: float) -> dict[str, int]:
+    """Disasters that enough voices spoke of within the last hours, with the number of voices."""
+    counts: dict[str, int] = {}
+    for voice in voices:
+        if voice.time > now - ATTESTED_WITHIN:
+            for key in voice.struck:
+                counts[key] = counts.get(key, 0) + 1
+    return {key: count for key, count in counts.items() if count >= ATTESTED}
 
 
 def _growth(

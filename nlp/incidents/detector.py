@@ -20,6 +20,7 @@ from huiyin.settings import IncidentSettings
 from nlp.danger import REASON, danger
 from nlp.incidents.base import DetectorReport
 from nlp.incidents.board import Board, Step
+from nlp.incidents.burst import least_voices
 from nlp.incidents.gathering import OFFICIAL, Gathering
 from nlp.incidents.judging import Judging
 from nlp.incidents.learning import Learned
@@ -229,7 +230,7 @@ class Detector:
                 effects.touched[group] = self._board.gatherings[group]
 
     def _rule_holds(self, gathering: Gathering) -> bool:
-        if len(gathering.authors) < self._settings.min_authors:
+        if len(gathering.authors) < least_voices(self._settings.min_authors):
             return False
         voices = len(gathering.voices)
         if voices > 100 and voices % (voices // 50):

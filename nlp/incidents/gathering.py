@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from huiyin.records import AuthorKind, Kind, Place, Post
-from nlp.incidents.burst import Burst, Voice, assess
+from nlp.incidents.burst import GRAVE, Burst, Voice, assess
+from nlp.incidents.hazards import hazard_keys
 from nlp.incidents.severity import Content, judge
 from nlp.incidents.terms import near_copies, own_words, plain, sketch, terms
 
@@ -49,6 +50,8 @@ class Member:
     text: str
     places: tuple[Place, ...]
     accounts: tuple[str, ...]
+    struck: tuple[str, ...] = ()
+    """Disasters that strike whole cities which it speaks of, each at a place: 洪涝@4101."""
 
     @property
     def order(self) -> tuple[bool, float, float, str]:
@@ -94,7 +97,15 @@ def member(post: Post) -> Member:
         text=text,
         places=post.analysis.places if post.analysis else (),
         accounts=tuple(dict.fromkeys((*post.offices, *post.mentions))),
+        struck=_struck(whole, content, post),
     )
+
+
+def _struck(text: str, content: Content, post: Post) -> tuple[str, ...]:
+    if content.bare < GRAVE:
+        return ()
+    keys = hazard_keys(text, post.analysis.places if post.analysis else ())
+    return tuple(key.name for key in keys if key.wide)
 
 
 @dataclass(slots=True)
@@ -181,12 +192,16 @@ class Gathering:
 
     def burst(self, stream_hourly: float | None = None) -> Burst:
         """The burst score now; `stream_hourly`: posts an hour of the whole stream."""
-        voices = []
-        for posts in self.independent().values():
-            gravest = max(posts, key=lambda one: (one.content.weight, -one.time))
-            kind = gravest.content.kind
-            voices.append(Voice(posts[0].time, gravest.content.weight, kind.name, kind.hourly))
-        return assess(voices, stream_hourly)
+        return assess([voice_of(posts) for posts in self.independent().values()], stream_hourly)
+
+
+def voice_of(posts: list[Member]) -> Voice:
+    """What the posts of one independent voice, in time order, come to."""
+    gravest = max(posts, key=lambda one: (one.content.weight, -one.time))
+    kind = gravest.content.kind
+    struck = frozenset(key for one in posts for key in one.struck)
+    bare = max(one.content.bare for one in posts) if struck else 0.0
+    return Voice(posts[0].time, gravest.content.weight, kind.name, kind.hourly, struck, bare)
 
 
 def hash_author(key: str) -> int:

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 
 from archive.base import Archive
 from huiyin.records import Incident, Scope
-from nlp.incidents.burst import Burst, Voice, assess
-from nlp.incidents.gathering import Gathering, Member
+from nlp.incidents.burst import Burst, assess
+from nlp.incidents.gathering import Gathering, Member, voice_of
 
 CONFIRMED, DISMISSED = "confirmed", "dismissed"
 LEAST = 5
@@ -58,11 +58,7 @@ def kind_of(members: Sequence[Member]) -> str:
 
 def peak_of(gathering: Gathering) -> float:
     """Highest burst score on the way, looked at after each independent voice."""
-    voices = []
-    for posts in gathering.independent().values():
-        gravest = max(posts, key=lambda one: (one.content.weight, -one.time))
-        kind = gravest.content.kind
-        voices.append(Voice(posts[0].time, gravest.content.weight, kind.name, kind.hourly))
+    voices = [voice_of(posts) for posts in gathering.independent().values()]
     voices.sort(key=lambda voice: voice.time)
     scores = [assess(voices[:count]).total for count in range(1, min(len(voices), PEAK_VOICES) + 1)]
     return round(max([gathering.burst().total, *scores]), 4)

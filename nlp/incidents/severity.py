@@ -30,6 +30,8 @@ class Content:
     figures: tuple[tuple[str, int], ...] = ()
     """(name, number) as in `figures.NAMES`; denied ones are left out."""
     denies: bool = False
+    bare: float = 0.0
+    """The weight before praise lowers it: who thanks the rescuers knows of the disaster too."""
 
 
 def judge(text: str, analysis: Analysis | None) -> Content:
@@ -42,8 +44,9 @@ def judge(text: str, analysis: Analysis | None) -> Content:
     for kind in lexicon.KINDS:
         words = tuple(dict.fromkeys(kind.words.findall(text)))[:5]
         if words:
-            weight = kind.weight * unreal * _attitude(analysis)
-            return Content(kind, round(weight, 4), words, figures, denies)
+            bare = kind.weight * unreal
+            weight = round(bare * _attitude(analysis), 4)
+            return Content(kind, weight, words, figures, denies, round(bare, 4))
     kind = lexicon.COMPLAINT if _is_appeal(text, analysis) else lexicon.TALK
     weight = kind.weight * _attitude(analysis)
     if analysis is not None and kind is lexicon.COMPLAINT:

@@ -6,7 +6,7 @@ import math
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -21,6 +21,7 @@ from tests.incidents.helpers import BURST_MAIN, CHATTER, analysed, analysis, pos
 HOUR = 3600.0
 
 
+@settings(deadline=None)
 @given(st.integers(0, 200), st.floats(0.001, 100))
 def test_tail_is_the_poisson_tail(seen: int, expected: float) -> None:
     probability = stats.poisson.sf(seen - 1, expected)
