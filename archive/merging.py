@@ -3,6 +3,7 @@
 The outcome does not depend on the order in which readings arrive:
 - text, title, media and the other words of the post: the newest reading (`read_at`); of two at the
   same moment the longer text, then the one that sorts last.
+- an edit: the latest time that the platform said, or that other words than the newest were read.
 - each count: the newest reading that said it; None never replaces a number; of two at the same
   moment the larger.
 - offices and mentions: all that any reading named.
@@ -11,6 +12,7 @@ The outcome does not depend on the order in which readings arrive:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -60,6 +62,11 @@ def merge_words(old: Post, new: Post) -> Post:
         "mentions": _united(old.mentions, new.mentions),
     }
     newer = _rank(new) > _rank(old)
+    edits = [at for at in (old.edited_at, new.edited_at) if at is not None]
+    if is_reworded(old.text, new.text):
+        edits.append((old if newer else new).read_at)
+    if edits:
+        update["edited_at"] = max(edits)
     if newer:
         update |= {
             "text": new.text, "title": new.title, "media": new.media, "kind": new.kind,
@@ -117,6 +124,24 @@ def erased(post: Post, at: datetime) -> Post:
 def category_path(path: Sequence[str]) -> str:
     """`/main/sub/`: a part of the path is found with its slashes around it."""
     return f"/{'/'.join(path)}/" if path else ""
+
+
+_RENDERED = re.compile(r"https?://[!-~]+|网页链接|全文|展开|收起|\[[^\[\]]{1,8}\]|@某用户")
+_NOT_WORDS = re.compile(r"[\W_]+")
+_CUT = 100
+"""A reading that shows only the beginning shows at least so many characters."""
+
+
+def is_reworded(one: str, other: str) -> bool:
+    """True when two readings show other words, not only other links, emoji, spaces or a shorter
+
+    beginning: tools render the same post in different ways, and lists cut long posts.
+    """
+    if one == other:
+        return False
+    words = (_NOT_WORDS.sub("", _RENDERED.sub("", text)) for text in (one, other))
+    short, long = sorted(words, key=len)
+    return bool(short) and short != long and not (len(short) >= _CUT and long.startswith(short))
 
 
 def _counts(metrics: Metrics | None) -> tuple[int | None, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import httpx
 
@@ -14,9 +15,11 @@ from crawler.build import Builder
 from crawler.importers.base import reason_of
 from crawler.payload_table import unknown_paths
 from crawler.privacy import Identity
+from crawler.refreshing import COUNTS
 from crawler.rounds import Hole, Round
 from crawler.sources import SEARCH
 from crawler.spiders.weibo_search import PATH, Search
+from crawler.watch_list import WatchList, list_of
 from crawler.weibo_api import ENDPOINTS, read_page
 from huiyin.clock import Clock
 from huiyin.errors import CollectError, InputError
@@ -39,13 +42,13 @@ class Sight:
 
 def ask_weibo(
     source: Source, token: str, *, weibo: WeiboSettings, identity: Identity, accounts: AccountBook,
-    clock: Clock,
+    clock: Clock, watch_lists: Path | None = None,
 ) -> Sight:  # fmt: skip
     """Fetch one page of a Weibo source. Raises `CollectError`, `InputError` without a token."""
     if not token:
         raise InputError("这个账号没有授权", "huiyin source login，或写 weibo.tokens")
     now = clock()
-    path, query, one = _page_of(source, now)
+    path, query, one = _page_of(source, now, list_of(source.parameters, watch_lists))
     body, status = _get(source, weibo, path, query, token)
     page = read_page(body, status, one.endpoint.key if isinstance(one, Round) else "statuses", now)
     build = Builder(
@@ -63,15 +66,19 @@ def ask_weibo(
     return Sight(tuple(posts.values()), tuple(bad), tuple(sorted(strange)), page.total)
 
 
-def _page_of(source: Source, now: datetime) -> tuple[str, dict[str, str], Round | Search]:
+def _page_of(
+    source: Source, now: datetime, watch: WatchList | None
+) -> tuple[str, dict[str, str], Round | Search]:
     fresh = source.model_copy(update={"cursor": "", "ahead": ()})
     if source.spider == SEARCH:
-        search = Search(fresh, now)
+        search = Search(fresh, now, watch=watch)
         search.plan(1.0)
         return PATH, search.parameters(), search
     name = source.parameters.get("endpoint", "")
     if name not in ENDPOINTS:
         raise InputError(f"没有 {name} 这个列表", f"可用的是 {'、'.join(ENDPOINTS)}")
+    if name == COUNTS:
+        raise InputError("数字复查不带来新帖子，没有一页可看", "看 huiyin source list 里它的状态")
     endpoint = ENDPOINTS[name]
     extra = {"id": source.parameters["id"]} if source.parameters.get("id") else {}
     one = Round(fresh, now, endpoint=endpoint, holes=[Hole(0, extra=extra)])

@@ -11,6 +11,7 @@ from datetime import datetime
 from itertools import pairwise
 
 from crawler.health import HEALTH
+from crawler.refreshing import COUNTS
 from huiyin.records import Gap, Source
 
 
@@ -60,12 +61,19 @@ def coverage(source: Source, start: datetime, end: datetime) -> list[Stretch]:
 
 def blind_spots(sources: Iterable[Source], start: datetime, end: datetime) -> list[Stretch]:
     """Every stretch of every source that a chart between two times has to hatch."""
-    return [one for source in sources for one in coverage(source, start, end) if one.blind]
+    bringing = filter(brings_posts, sources)
+    return [one for source in bringing for one in coverage(source, start, end) if one.blind]
+
+
+def brings_posts(source: Source) -> bool:
+    """False for what only counts again what is stored: while it fails, no post goes unseen."""
+    return source.parameters.get("endpoint") != COUNTS
 
 
 def open_gaps(sources: Iterable[Source]) -> list[Gap]:
     """Gaps whose posts may still be missing: not caught up."""
-    return [gap for source in sources for gap in source.gaps if gap.caught_up_at is None]
+    bringing = filter(brings_posts, sources)
+    return [gap for source in bringing for gap in source.gaps if gap.caught_up_at is None]
 
 
 def _edges(source: Source, start: datetime, end: datetime) -> Iterable[datetime]:

@@ -9,6 +9,7 @@ post it stands under.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from crawler.build import Builder, author_kind
@@ -158,10 +159,26 @@ def status_posts(status: Json, build: Builder, original: str | None = None) -> I
         likes=parse_count(status.get("attitudes_count")),
         pictures=_pictures(status),
         videos=1 if _page_type(status) == "video" else 0,
+        edited_at=_edited_at(status, build),
         **_author(status, "region_name"),
     )
     if isinstance(inner, Mapping):
         yield from status_posts(inner, build)
+
+
+def _edited_at(status: Json, build: Builder) -> datetime | None:
+    """When its author changed a post, where the platform says so."""
+    try:
+        return build.time(status["edit_at"]) if status.get("edit_at") else None
+    except ValueError:
+        return None
+
+
+def is_cut_short(item: Json) -> bool:
+    """True for a post whose list shows only the beginning of its text."""
+    return bool(item.get("isLongText")) and not (
+        item.get("longText") or item.get("longTextContent")
+    )
 
 
 def _deletion(number: str, status: Json, build: Builder) -> Post:

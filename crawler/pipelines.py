@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,11 +17,12 @@ from archive.base import PutReport
 from crawler.build import Builder
 from crawler.importers.base import reason_of
 from crawler.payload_table import unknown_paths
-from crawler.rounds import Reading, joined
+from crawler.payloads import PLATFORM, is_cut_short
+from crawler.rounds import Reading, joined, number_or_zero
 from crawler.sources import EVERYTHING, after_reading
 from huiyin.clock import monotonic
 from huiyin.errors import ArchiveAway, ArchiveError, CollectError
-from huiyin.records import Post, Source
+from huiyin.records import Metrics, Post, Source
 
 if TYPE_CHECKING:
     from crawler.spiders.base import PollingSpider
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger("crawler")
 T = TypeVar("T")
 _SAVE_EVERY = 1.0
+_CUT_MARK = re.compile(r"[.…\s]*(?:全文|展开)?[.…\s\u200b]*\Z")
+"""How a list ends a text that it cuts."""
 _LOOKED_AT = 10
 """Of every so many pages one object is looked through for fields that no table names."""
 
@@ -43,6 +47,16 @@ class PageItem:
     """Numbers that are all stored once this page is."""
     posts: Callable[[Any, Builder], Iterator[Post]] | None = field(default=None, repr=False)
     """Makes posts of an object; default: the reading's own way."""
+
+
+@dataclass(eq=False)
+class CountItem:
+    """Counts of stored posts, read anew."""
+
+    round: Reading
+    counts: Mapping[str, Mapping[str, int | None]] = field(repr=False)
+    """Post id -> reposts, comments, likes; None = not said."""
+    read_at: datetime
 
 
 @dataclass(eq=False)
@@ -90,9 +104,11 @@ class ArchivePipeline:
         return cast("PollingSpider", self._crawler.spider)
 
     async def process_item(self, item: object) -> object:
-        """Store a page, finish a round, or note deletions."""
+        """Store a page or counts, finish a round, or note deletions."""
         if isinstance(item, PageItem):
             await self._store(item)
+        elif isinstance(item, CountItem):
+            await self._store_counts(item)
         elif isinstance(item, RoundEnd):
             await self._finish(item.round)
         elif isinstance(item, Vanished):
@@ -142,7 +158,43 @@ class ArchivePipeline:
         self._pages += 1
         if self._pages % _LOOKED_AT == 1:
             job.unknown.update(unknown_paths(item.objects[0]))
+        self._keep_whole(posts, filter(is_cut_short, item.objects))
         return job.archive.put_posts(list(posts.values())) if posts else PutReport()
+
+    def _keep_whole(self, posts: dict[str, Post], cut: Iterable[Mapping[str, Any]]) -> None:
+        """A list shows the beginning of a long post again: the whole that is stored stays."""
+        ids = [f"{PLATFORM}:{number_or_zero(one)}" for one in cut]
+        if not ids:
+            return
+        for name, stored in self._spider.job.archive.get_posts(ids, EVERYTHING).items():
+            shown = posts.get(name)
+            if shown is None or shown.deleted_at is not None:
+                continue
+            beginning = _CUT_MARK.sub("", shown.text)
+            if len(stored.text) > len(beginning) and stored.text.startswith(beginning):
+                same = {"text": stored.text, "title": stored.title, "read_at": stored.read_at}
+                posts[name] = shown.model_copy(update=same)
+
+    async def _store_counts(self, item: CountItem) -> None:
+        """Counts are no reason to fail: what could not be written stays due."""
+        try:
+            await self._in_thread(lambda: self._count(item))
+        except ArchiveError as error:
+            log.warning("counts not stored", source=item.round.source.id, error=str(error))
+        finally:
+            item.round.page_stored(0)
+
+    def _count(self, item: CountItem) -> PutReport:
+        """As a reading of the stored text of the same time, so that nothing else changes."""
+        archive = self._spider.job.archive
+        known = archive.get_posts(list(item.counts), EVERYTHING)
+        posts = [
+            post.model_copy(
+                update={"metrics": Metrics(read_at=item.read_at, **item.counts[post.id])}
+            )
+            for post in known.values() if post.deleted_at is None
+        ]  # fmt: skip
+        return archive.put_posts(posts)
 
     def _is_due(self, one: Reading) -> bool:
         """How far a long reading has come is written each second: a kill loses no more."""

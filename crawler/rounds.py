@@ -91,12 +91,19 @@ class Reading:
     """How long an answer takes, smoothed over the readings."""
     done: list[tuple[int, int]] = field(default_factory=list, repr=False)
     """Ranges that are on disk."""
+    idle: bool = False
+    """Nothing was to be asked, so nothing is known of how the source is."""
     _changed: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
 
     @property
     def query(self) -> str:
         """What the posts' origin says was asked."""
         return ""
+
+    @property
+    def at_once(self) -> bool:
+        """The next reading follows at once."""
+        return self.backlog
 
     def answered(self, seconds: float) -> None:
         """An answer took so long."""

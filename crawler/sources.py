@@ -18,6 +18,7 @@ from huiyin.settings import WeiboSettings
 
 SPIDER = "weibo_official"
 SEARCH = "weibo_search"
+PUSH = "weibo_push"
 EVERYTHING = Scope.everything()
 _GAPS_KEPT = 200
 _FIELDS_KEPT = 100
@@ -41,6 +42,8 @@ class SpiderKind:
     knows: tuple[str, ...] = ()
     """Parameters that may be given."""
     every_seconds: float = 900.0
+    one_of: tuple[str, ...] = ()
+    """Exactly one of these must be given."""
     token: bool = False
     """True: works with the access token of `parameters["uid"]`."""
 
@@ -53,8 +56,13 @@ SPIDERS = {
             needs=("endpoint", "uid"), knows=("host", "of", "q", "weight"), token=True,
         ),
         SpiderKind(
-            SEARCH, "微博商业搜索", "crawler.spiders.weibo_search:WeiboSearch", needs=("q", "uid"),
-            knows=("province", "provinces", "exclude", "since_days"), token=True,
+            SEARCH, "微博商业搜索", "crawler.spiders.weibo_search:WeiboSearch", needs=("uid",),
+            knows=("q", "watch", "province", "provinces", "exclude", "since_days"),
+            one_of=("q", "watch"), token=True,
+        ),
+        SpiderKind(
+            PUSH, "微博商业推送", "crawler.spiders.weibo_push:WeiboPush", needs=("subid",),
+            knows=("watch",), every_seconds=1.0,
         ),
     )
 }  # fmt: skip
@@ -116,6 +124,8 @@ def after_reading(
 
     `unknown`: fields of answers that no table names.
     """
+    if one.idle and any(gap.ends_at is None for gap in source.gaps):
+        return source  # nothing was asked, so what is wrong may still be so
     cursor, ahead = joined(int(source.cursor or 0), (*source.ahead, *one.done))
     moved = source.model_copy(
         update={"cursor": str(cursor or ""), "ahead": ahead, "answer_seconds": one.answer_seconds}
@@ -197,7 +207,11 @@ def _time_of(source: Source) -> datetime | None:
     """Up to when everything is stored, where the numbers tell a time."""
     if source.spider == SEARCH:
         return datetime.fromtimestamp(int(source.cursor), UTC) if source.cursor else None
-    if not source.cursor.isdigit() or source.parameters.get("endpoint") == "messages":
+    if (
+        source.spider == PUSH
+        or not source.cursor.isdigit()
+        or source.parameters.get("endpoint") == "messages"
+    ):
         return source.last_ok_at
     return weibo_id_time(source.cursor)
 

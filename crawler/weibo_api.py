@@ -95,6 +95,10 @@ ENDPOINTS = {
             weight=3.0,
         ),
         Endpoint(
+            "counts", "/2/statuses/count.json", "statuses", 100, "数字复查",
+            commercial="/2/statuses/show_batch/biz.json",
+        ),
+        Endpoint(
             "comments_show", "/2/comments/show.json", "comments", 200, "本账号微博下的评论",
             usual=False,
         ),
@@ -106,8 +110,8 @@ ENDPOINTS = {
 PAGE_CUT_OFF = 50
 """Lists read by page number end there, whatever lies behind."""
 SHOW_PATH = "/2/statuses/show.json"
-GONE_CODES = frozenset({20101, 20112})
-"""statuses/show: the post was deleted; its author hides it."""
+GONE_CODES = frozenset({20101, 20112, 20201})
+"""The post was deleted; its author hides it; the comment was deleted."""
 
 _AGAIN = frozenset({10001, 10002, 10003, 10009, 10010, 10011})
 _LOGIN = frozenset({
@@ -120,6 +124,7 @@ _BLOCKED_STATUS = frozenset({414, 418, 432})
 RATE_PATH = "/2/account/rate_limit_status.json"
 TOKEN_PATH = "/oauth2/get_token_info"  # noqa: S105 - an address
 BATCH_PATH = "/2/comments/show_batch.json"
+COMMERCIAL_BATCH_PATH = "/2/comments/show_batch/biz.json"
 
 
 class TryAgain(CollectError):

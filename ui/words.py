@@ -62,7 +62,7 @@ SOURCE_STATE = {
 ENDPOINT = {
     "mentions": "@我的微博", "comments_to_me": "收到的评论", "comments_mentions": "@我的评论",
     "timeline": "本账号的微博", "messages": "收到的私信", "comments_show": "本账号微博下的评论",
-    "topic": "话题",
+    "topic": "话题", "counts": "数字复查",
 }  # fmt: skip
 SOURCE_MEND = {
     "new": "采集进程启动后会开始读取；若一直不变，请看“系统”页。",

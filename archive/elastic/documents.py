@@ -21,7 +21,7 @@ from huiyin.records import Analysis, Post, text_sha
 
 Json = dict[str, Any]
 
-_REST = {"url", "author", "media", "source"}
+_REST = {"url", "author", "media", "source", "edited_at"}
 _OWN = ("id", "kind", "text", "title", "created_at", "collected_at", "read_at", "offices",
         "mentions", "parent", "root", "region", "incident", "deleted_at")  # fmt: skip
 LARGEST_VECTOR = 4096

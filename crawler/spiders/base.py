@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -62,6 +63,8 @@ class PollingSpider(scrapy.Spider):
         """Purse -> when the platform was last asked for its limit."""
         self._asking: set[str] = set()
         self._booked = _SOON
+        self._ready: deque[Reading] = deque()
+        """Readings that were prepared in a thread and can begin."""
 
     # ------------------------------------------------------------ the loop
 
@@ -73,6 +76,9 @@ class PollingSpider(scrapy.Spider):
             mine = job.of(self.name)
             for request in self._ask_limits(mine, now):
                 yield request
+            while self._ready:
+                for one in self.next_request(self._ready.popleft()):
+                    yield one
             for source in mine:
                 if self._asking & {purse_of(source)} or not self._is_due(source, now):
                     continue
@@ -109,11 +115,27 @@ class PollingSpider(scrapy.Spider):
     def _begin(self, source: Source, now: datetime) -> Iterator[Any]:
         one = self.begin(source, now)
         one.answer_seconds = source.answer_seconds
-        yield from self.next_request(one)
+        if (work := self.preparation(one)) is None:
+            yield from self.next_request(one)
+            return
+        from twisted.internet.threads import deferToThread
+
+        def prepare() -> None:
+            try:
+                work()
+            except Exception as error:  # noqa: BLE001 - a reading must never be lost
+                log.warning("reading not prepared", source=source.id, error=repr(error))
+                one.idle = True
+
+        deferToThread(prepare).addCallback(lambda _: self._ready.append(one))
 
     def begin(self, source: Source, now: datetime) -> Reading:
         """A new reading of a source."""
         raise NotImplementedError
+
+    def preparation(self, one: Reading) -> Callable[[], None] | None:
+        """What the reading needs from the archive before its first request, done in a thread."""
+        return None
 
     def request_of(self, one: Any) -> scrapy.Request:
         """The request of the reading's next page."""
@@ -121,6 +143,9 @@ class PollingSpider(scrapy.Spider):
 
     def next_request(self, one: Reading) -> Iterator[Any]:
         """The next page of a reading, or its end when no call is left for it."""
+        if one.idle:
+            yield RoundEnd(one)
+            return
         try:
             # The reserve is for what follows from a first page.
             keep = 0.0 if one.pages or one.read else RESERVE / 2
@@ -134,14 +159,15 @@ class PollingSpider(scrapy.Spider):
         """Called by the pipeline when the round is on disk: plan the next one."""
         self.job.reading.discard(source.id)
         now = self.job.clock()
-        due = now if one.backlog and one.error is None else self._after(source, one.started)
+        at_once = one.at_once and one.error is None
+        due = now if at_once else self._after(source, one.started)
         for kind, times in _SLOWER.items():
             if isinstance(one.error, kind):
                 due = one.started + times * (due - one.started)
         if isinstance(one.error, QuotaExceeded) and one.error.until:
             self.job.budget.used_up(purse_of(source), now, one.error.until)
             due = max(due, one.error.until)
-        ended = self.job.once and not (one.backlog and one.error is None)
+        ended = self.job.once and not at_once
         self._due[source.id] = _LATER if ended else due
         if one.error is not None:
             log.warning("source failed", source=source.id, state=source.state, reason=source.reason)

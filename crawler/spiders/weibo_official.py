@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -12,7 +12,19 @@ from scrapy.http import Response
 
 from archive.base import Filters
 from crawler.budget import RESERVE, SMALL, purse_of
-from crawler.pipelines import PageItem, Vanished
+from crawler.payloads import is_cut_short
+from crawler.pipelines import CountItem, PageItem, Vanished
+from crawler.refreshing import (
+    COUNTS,
+    Counted,
+    Recount,
+    Told,
+    Watched,
+    batch_path,
+    call_of,
+    calls_of,
+    read_counts,
+)
 from crawler.rounds import EXTRA_PAGES, Hole, Reading, Round, number_or_zero
 from crawler.sources import EVERYTHING, SPIDER
 from crawler.spiders.base import PollingSpider
@@ -35,6 +47,8 @@ _LONG_A_PAGE = 5
 _THREADS_A_ROUND = 5
 """Own posts whose comments are read in one round."""
 _THREADS_SINCE = timedelta(days=7)
+_CHECKED_A_CALL = 10
+"""Posts asked for by themselves because counts were asked for and did not come."""
 
 
 class WeiboOfficial(PollingSpider):
@@ -48,12 +62,15 @@ class WeiboOfficial(PollingSpider):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._reread: dict[str, datetime] = {}
+        self._watched: dict[str, Watched] = {}
         self._gone: dict[str, int] = {}
         """Source -> a stored post that the platform said is gone, so that its absence is right."""
 
-    def begin(self, source: Source, now: datetime) -> Round:
+    def begin(self, source: Source, now: datetime) -> Reading:
         """A reading through the holes; every ten minutes the last day comes along."""
         endpoint = ENDPOINTS[source.parameters["endpoint"]]
+        if endpoint.name == COUNTS:
+            return Recount(source, now)
         last = self._reread.get(source.id)
         pause = min(_REREAD_EVERY, timedelta(seconds=20 * source.every_seconds))
         reread = last is None or now - last >= pause
@@ -94,12 +111,15 @@ class WeiboOfficial(PollingSpider):
             and one.endpoint.name == "comments_show"
             and not one.holes[0].extra
         ):
-            yield from self.goes_on(one, False)
-            return
+            one.idle = True
         yield from super().next_request(one)
 
-    def request_of(self, one: Round) -> scrapy.Request:
-        """The request of the next page."""
+    def request_of(self, one: Reading) -> scrapy.Request:
+        """The request of the next page, or of counts."""
+        if isinstance(one, Recount):
+            path, query = call_of(one)
+            return self.request(path, query, one.source, self.counted, {"one": one})
+        assert isinstance(one, Round)  # noqa: S101 - there is no third kind
         path = one.endpoint.path_for(one.source)
         return self.request(path, one.parameters(), one.source, self.page, {"one": one})
 
@@ -185,7 +205,7 @@ class WeiboOfficial(PollingSpider):
         items = (answer,) if isinstance(answer, dict) and number_or_zero(answer) else ()
         yield PageItem(part_of, items, now)
 
-    def _no_whole(self, one: Round, _failure: Any) -> None:
+    def _no_whole(self, one: Reading, _failure: Any) -> None:
         one.page_stored(0)
 
     def _can_afford(self, source: Source) -> bool:
@@ -194,6 +214,80 @@ class WeiboOfficial(PollingSpider):
         except CollectError:
             return False
         return True
+
+    # ------------------------------------------------------------ counts of stored posts
+
+    def preparation(self, one: Reading) -> Callable[[], None] | None:
+        """Counts are asked of those posts of which most has to be expected."""
+        if not isinstance(one, Recount):
+            return None
+        watched = self._watched.setdefault(one.source.id, Watched(self.job.archive, one.source))
+        quota = self.job.budget.quota(purse_of(one.source), one.started)
+        rich = quota is None or quota.limit > SMALL
+
+        def pick() -> None:
+            one.wanted = tuple(watched.pick(one.started, calls_of(one.source)))
+            one.idle = not one.wanted
+            one.more = rich and watched.left(one.started, one.wanted)
+            watched.was_asked(one.wanted, one.started)
+
+        return pick
+
+    def counted(self, response: Response, one: Recount) -> Iterator[Any]:
+        """Counts, or whole posts; what was asked for and is not among them is asked for by itself.
+
+        An answer without any of them proves nothing: refused applications get empty ones.
+        """
+        now = self.job.clock()
+        one.answered(float(response.meta.get("answer_seconds", 0.0)))
+        try:
+            answer = read_answer(response.body, response.status, now)
+        except CollectError as error:
+            if error_code(response.body) not in GONE_CODES:
+                yield from self.refused(response, one, error)
+                return
+            answer = []
+        told = read_counts(answer, one)
+        if told.counts:
+            one.pages += 1
+            yield CountItem(one, told.counts, now)
+        if told.objects:
+            one.pages += 1
+            yield PageItem(one, told.objects, now)
+        if told.absent and not self.job.stopping():
+            yield from self._check_absent(one, told)
+        yield from self.goes_on(one, False)
+
+    def _check_absent(self, one: Recount, told: Told) -> Iterator[scrapy.Request]:
+        """Is a post that the answer leaves out gone, or only left out?"""
+        if one.of_comments and not told.objects:
+            return
+        for missed in told.absent[:_CHECKED_A_CALL]:
+            if not self._can_afford(one.source):
+                return
+            one.pages += 1
+            path, query = SHOW_PATH, {"id": missed.number, "isGetLongText": "1"}
+            if one.of_comments:
+                path, query = batch_path(one.source), {"cids": missed.number}
+            yield self.request(
+                path, query, one.source, self.checked, {"part_of": one, "missed": missed},
+                errback=partial(self._no_whole, one),
+            )  # fmt: skip
+
+    def checked(self, response: Response, part_of: Recount, missed: Counted) -> Iterator[Any]:
+        """The platform's word about one post: gone, or here is its newest text."""
+        now = self.job.clock()
+        gone = error_code(response.body) in GONE_CODES
+        items: tuple[Any, ...] = ()
+        try:
+            answer = read_answer(response.body, response.status, now)
+            items = tuple(answer) if isinstance(answer, list) else (answer,)
+            gone = gone or (missed.comment and not items)
+        except CollectError:
+            pass
+        if gone:
+            yield Vanished((missed.id,), now)
+        yield PageItem(part_of, tuple(item for item in items if number_or_zero(item)), now)
 
     # ------------------------------------------------------------ deletions
 
@@ -213,10 +307,3 @@ class WeiboOfficial(PollingSpider):
         """Only the platform's own word counts: a post that a list leaves out may still be there."""
         if error_code(response.body) in GONE_CODES:
             yield Vanished((f"weibo:{number}",), self.job.clock())
-
-
-def is_cut_short(item: Any) -> bool:
-    """True for a post whose list shows only the beginning of its text."""
-    return bool(item.get("isLongText")) and not (
-        item.get("longText") or item.get("longTextContent")
-    )

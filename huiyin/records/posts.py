@@ -143,6 +143,9 @@ class Post(Record):
     """First sight."""
     read_at: UtcDatetime
     """When this text was read; an older reading never replaces a newer one."""
+    edited_at: UtcDatetime | None = None
+    """Its author's last known change: the time the platform says, else the last reading that showed
+    other words than the newest. None = not known to have been changed."""
     author: Author = Author()
     offices: tuple[str, ...] = ()
     """Official account ids that the post belongs to: all it mentions, and the one served."""

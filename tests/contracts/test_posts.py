@@ -100,6 +100,22 @@ def test_text_follows_the_newest_reading_and_the_index_with_it(archive: Archive)
     assert stored(archive, "weibo:1").text == "新文道路塌陷"
 
 
+def test_an_edit_stays_known_and_the_newest_text_stays(archive: Archive) -> None:
+    first, second = post(1, "停水三天了", read_at=at(5)), post(1, "已经来水", read_at=at(9))
+    archive.put_posts([first, post(2, "看图 [泪] https://t.cn/a", read_at=at(5))])
+    archive.put_posts([post(1, "停水三天了", read_at=at(6)), second])
+    archive.put_posts([post(2, "看图", read_at=at(9)), post(1, "停水三天了", read_at=at(3))])
+    after = stored(archive, "weibo:1")
+    assert (after.text, after.edited_at) == ("已经来水", at(6))  # other words were last read then
+    assert stored(archive, "weibo:2").edited_at is None  # another tool's way of showing it
+    archive.put_posts([post(1, "已经来水", read_at=at(20), edited_at=at(8))])
+    archive.put_posts([post(1, "已经来水", read_at=at(30))])
+    assert stored(archive, "weibo:1").edited_at == at(8)  # the platform says it exactly
+    whole = "路灯不亮，请修。" * 30
+    archive.put_posts([post(3, whole, read_at=at(1)), post(3, whole[:140] + "...", read_at=at(2))])
+    assert stored(archive, "weibo:3").edited_at is None  # only its beginning was shown
+
+
 def test_first_sight_stays(archive: Archive) -> None:
     archive.put_posts([post(1)])
     archive.put_posts([post(1, created_at=at(99), collected_at=at(98), read_at=at(97))])
@@ -231,7 +247,10 @@ def test_the_order_of_readings_does_not_matter(
         for one in order:
             archive.put_posts([one.model_copy(update={"id": f"weibo:{number}"})])
         after = stored(archive, f"weibo:{number}")
-        results.append((after.text, after.title, after.metrics, set(after.offices), after.read_at))
+        results.append(
+            (after.text, after.title, after.metrics, set(after.offices), after.read_at,
+             after.edited_at)
+        )  # fmt: skip
     assert results[0] == results[1]
 
 

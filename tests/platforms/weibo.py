@@ -14,17 +14,27 @@ import threading
 import time
 from bisect import bisect_left, bisect_right, insort
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, timezone
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
-CHINA = timezone(timedelta(hours=8))
-EPOCH = 515_483_463
+from tests.platforms.weibo_http import running
+from tests.platforms.weibo_objects import (
+    CHINA,
+    COMMENTED,
+    EPOCH,
+    STATUS,
+    error,
+    number_at,
+    recorded,
+    spread,
+    template,
+    time_of,
+)
+
+__all__ = ["STATUS", "Platform", "number_at", "running", "spread", "template"]
+
 STATUS_LISTS = {
     "/2/statuses/mentions.json": "mentions",
     "/2/statuses/mentions/biz.json": "mentions",
@@ -41,15 +51,6 @@ COMMENT_LISTS = {
     "/2/comments/mentions/other.json": "comments_mentions",
 }
 FAULTS = ("http500", "http502", "busy", "truncated", "cut", "slow", "gb18030")
-
-
-def number_at(at: datetime, n: int = 0) -> int:
-    """A post number of this time; the time can be read from it, as from real ones."""
-    return (int(at.timestamp()) - EPOCH << 22) + n
-
-
-def time_of(number: int) -> datetime:
-    return datetime.fromtimestamp((number >> 22) + EPOCH, UTC)
 
 
 @dataclass
@@ -71,6 +72,12 @@ class Platform:
     """Deleted: left out, and 20101 when asked for."""
     long: set[int] = field(default_factory=set)
     """Shown cut short in lists."""
+    counts: dict[int, tuple[int, int, int]] = field(default_factory=dict)
+    """Reposts, comments, likes; without it 3, 2, 1 (made-up objects)."""
+    counts_gone: bool = False
+    """statuses/count has rows of zeros for the gone."""
+    edited: dict[int, str] = field(default_factory=dict)
+    """Newer texts (made-up objects)."""
     cap: int = 0
     """Only so many of the newest are shown."""
     pages: int = 50
@@ -78,6 +85,12 @@ class Platform:
     most: int = 200
     fault_rate: float = 0.0
     faults: tuple[str, ...] = FAULTS
+    redirect: str = ""
+    """Where every answer sends the reader instead."""
+    matches: bool = False
+    """The search brings only posts that hold all words of `q`."""
+    padding: int = 0
+    """So many bytes of blanks before every answer."""
     mode: str = "good"
     """good, expired, empty_list, empty_object, layout, captcha, denied, http418, http429, ..."""
     expire_after: int = 0
@@ -148,8 +161,12 @@ class Platform:
         place = (path, query.get("max_id") or query.get("page") or "")
         if place in self.recorded:
             return 200, self.recorded[place]
-        if path in ("/2/statuses/show.json", "/2/comments/show_batch.json"):
+        if path == "/2/statuses/show.json" or path.startswith("/2/comments/show_batch"):
             return self._single(path, query)
+        if path == "/2/statuses/count.json":
+            return self._count(query)
+        if path == "/2/statuses/show_batch/biz.json":
+            return self._batch(query)
         if path == "/2/search/statuses/limited.json":
             return self._search(query)
         if path == "/2/comments/show.json":
@@ -246,6 +263,10 @@ class Platform:
         first = bisect_left(numbers, max(0, start - EPOCH) << 22)
         last = bisect_left(numbers, max(0, stop - EPOCH) << 22)
         found = numbers[first:last]
+        if self.matches:
+            words = [one.encode() for one in query.get("q", "").split()]
+            found = [one for one in found
+                     if all(word in self.render(one, "statuses") for word in words)]  # fmt: skip
         if "province" in query:
             found = [one for one in found if self.region(one) == int(query["province"])]
         end = len(found) - (page - 1) * count
@@ -255,16 +276,46 @@ class Platform:
     def region(self, number: int) -> int:
         return self.regions[number % len(self.regions)]
 
-    def _single(self, path: str, query: Mapping[str, str]) -> tuple[int, bytes]:
-        number = int(query.get("id") or query.get("cids") or 0)
+    def _is_there(self, number: int) -> bool:
         known = any(_has(numbers, number) for numbers in self.lists.values())
-        batch = path.endswith("show_batch.json")
-        if not known or number in self.gone:
-            if batch:
-                return 200, b"[]"
+        return known and number not in self.gone
+
+    def _single(self, path: str, query: Mapping[str, str]) -> tuple[int, bytes]:
+        if "show_batch" in path:
+            asked = [int(one) for one in query.get("cids", "").split(",") if one]
+            assert len(asked) <= 50
+            found = [self.render(one, "comments") for one in asked if self._is_there(one)]
+            return 200, b"[" + b", ".join(found) + b"]"
+        number = int(query.get("id") or 0)
+        if not self._is_there(number):
             return error(400, 20101, "target weibo does not exist!", path)
-        body = self.render(number, "comments" if batch else "statuses", whole=True)
-        return 200, b"[" + body + b"]" if batch else body
+        return 200, self.render(number, "statuses", whole=True)
+
+    def _count(self, query: Mapping[str, str]) -> tuple[int, bytes]:
+        """The gone are left out, or have nothing (`counts_gone`): the documents do not say."""
+        rows = []
+        asked = [int(one) for one in query.get("ids", "").split(",") if one]
+        assert len(asked) <= 100
+        for number in asked:
+            there = self._is_there(number)
+            if there or self.counts_gone:
+                reposts, comments, likes = self.counts.get(number, (3, 2, 1)) if there else (0,) * 3
+                rows.append({"id": number, "comments": comments, "reposts": reposts,
+                             "attitudes": likes})  # fmt: skip
+        return 200, json.dumps(rows).encode()
+
+    def _batch(self, query: Mapping[str, str]) -> tuple[int, bytes]:
+        """Whole posts on the commercial host; of the gone only number and notice."""
+        rows = []
+        asked = [int(one) for one in query.get("ids", "").split(",") if one]
+        assert len(asked) <= 50
+        for number in asked:
+            if self._is_there(number):
+                rows.append(self.render(number, "statuses", whole=True))
+            else:
+                notice = {"id": number, "text": "此微博已被原作者删除。", "created_at": ""}
+                rows.append(json.dumps(notice, ensure_ascii=False).encode())
+        return 200, b'{"statuses": [' + b", ".join(rows) + b"]}"
 
     def render(self, number: int, key: str, *, whole: bool = False, under: int = 0) -> bytes:
         """An object as the platform sends it; comments carry the post they stand `under`."""
@@ -275,6 +326,14 @@ class Platform:
         for part in parts[1:]:
             slot, rest = part[:1], part[1:]
             body += (name if slot == b"#" else when.encode()) + rest
+        if counted := self.counts.get(number):
+            fields = ("reposts", "comments", "attitudes")
+            for one, old, new in zip(fields, (3, 2, 1), counted, strict=True):
+                was, now = (f'"{one}_count": {value}'.encode() for value in (old, new))
+                body = body.replace(was, now)
+        if edited := self.edited.get(number):
+            said = json.dumps(STATUS["text"], ensure_ascii=False).encode()
+            body = body.replace(said, json.dumps(edited, ensure_ascii=False).encode())
         if number in self.long:
             cut = b'"isLongText": true, '
             text = "正文的后半段在这里。".encode()
@@ -298,119 +357,6 @@ class Platform:
 def _has(numbers: list[int], number: int) -> bool:
     place = bisect_left(numbers, number)
     return place < len(numbers) and numbers[place] == number
-
-
-def error(status: int, code: int | str, words: str, path: str) -> tuple[int, bytes]:
-    return status, json.dumps({"request": path, "error_code": code, "error": words}).encode()
-
-
-STATUS: dict[str, Any] = {
-    "created_at": "", "id": 0, "idstr": "", "mid": "",
-    "text": "路灯坏了三天没人修 @云渡发布 请看看",
-    "source": '<a href="http://weibo.com" rel="nofollow">微博</a>', "truncated": False,
-    "isLongText": False, "reposts_count": 3, "comments_count": 2, "attitudes_count": 1,
-    "pic_urls": [], "user": {
-        "id": 5550001, "idstr": "5550001", "screen_name": "普通人甲乙丙", "name": "普通人甲乙丙",
-        "location": "河南 郑州", "verified": False, "verified_type": -1, "followers_count": 12,
-    },
-}  # fmt: skip
-COMMENTED = json.dumps(
-    {**STATUS, "id": 4607741009594608, "idstr": "4607741009594608", "mid": "4607741009594608",
-     "created_at": "Tue Feb 23 12:28:47 +0800 2021", "text": "今日停水通知"},
-    ensure_ascii=False,
-).encode()  # fmt: skip
-
-
-def template(status: Mapping[str, Any]) -> tuple[bytes, ...]:
-    """An object with holes for its number (`#`) and time (`@`); all else stays as it was sent."""
-    same = {name: value for name, value in status.items() if name != "retweeted_status"}
-    same |= {"id": "\0#I\0", "idstr": "\0#\0", "mid": "\0#\0", "created_at": "\0@\0"}
-    text = json.dumps(same, ensure_ascii=False)
-    text = text.replace('"\\u0000#I\\u0000"', "\x00#").replace("\\u0000#\\u0000", "\x00#")
-    return tuple(part.encode() for part in text.replace("\\u0000@\\u0000", "\x00@").split("\x00"))
-
-
-def recorded(folder: Path) -> list[tuple[bytes, ...]]:
-    """Templates of all recorded posts in a folder of payloads."""
-    found = []
-    for file in sorted(folder.glob("official_*.json")):
-        found += json.loads(file.read_text(encoding="utf-8"))["statuses"]
-    return [template(one) for one in found]
-
-
-# ---------------------------------------------------------------- over HTTP
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1
-    timeout = 60
-    platform: Platform
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def do_GET(self) -> None:
-        one, url = self.platform, urlsplit(self.path)
-        query = dict(parse_qsl(url.query))
-        if url.path == "/_posts":  # for tests in another process
-            self._send(200, json.dumps(sorted(one.everything())).encode())
-            return
-        if url.path == "/_calls":
-            self._send(200, json.dumps({"calls": one.calls, "refused": one.refused}).encode())
-            return
-        one.calls[url.path] += 1
-        one.asked.append((url.path, {k: v for k, v in query.items() if k != "access_token"}))
-        if one.delay:
-            time.sleep(one.delay)
-        fault = one.disturb()
-        if fault in ("http500", "http502"):
-            self._send(int(fault[4:]), b"<html><body>Bad Gateway</body></html>", "text/html")
-            return
-        if fault == "busy":
-            self._send(*error(503, 10009, "Too many pending tasks, system is busy!", url.path))
-            return
-        status, body = one.answer(url.path, query)
-        if fault == "gb18030":
-            body = body.decode().encode("gb18030")
-        if fault == "slow":
-            time.sleep(0.3)
-        if fault == "truncated":
-            body = body[: len(body) * 2 // 3]
-        self._send(status, body, cut=fault == "cut")
-
-    def _send(
-        self, status: int, body: bytes, type: str = "application/json;charset=UTF-8",
-        cut: bool = False,
-    ) -> None:  # fmt: skip
-        self.send_response(status)
-        self.send_header("Content-Type", type)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body[: len(body) // 2] if cut else body)
-        self.close_connection = self.close_connection or cut
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, *_: object) -> None:
-        """A client that was killed is no news."""
-
-
-@contextmanager
-def running(platform: Platform, port: int = 0) -> Iterator[Platform]:
-    """Serve on a free port of this machine."""
-    server = _Server(("127.0.0.1", port), type("Handler", (_Handler,), {"platform": platform}))
-    platform.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield platform
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def main(said: str) -> None:
@@ -449,13 +395,6 @@ def _play_a_day(
                  for one in hours]  # fmt: skip
         made = {number_at(at, n) for n, at in enumerate(times)}
         platform.lists[name] = sorted(made | {number_at(first - timedelta(hours=1))})
-
-
-def spread(posts: int, minutes: float, until: datetime | None = None) -> list[int]:
-    """Numbers of posts spread evenly over the minutes before `until` (default: now)."""
-    end = until or datetime.now(UTC)
-    step = timedelta(minutes=minutes) / max(1, posts)
-    return sorted({number_at(end - step * (n + 1), n) for n in range(posts)})
 
 
 if __name__ == "__main__":
