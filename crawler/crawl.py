@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from itertools import islice
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -61,6 +62,8 @@ class CrawlJob:
     """False = another process reads this source."""
     reading: set[str] = field(default_factory=set)
     """Ids of the sources that are being read just now."""
+    watch_lists: Path | None = None
+    """Folder of the watch lists."""
     unknown: Counter[str] = field(default_factory=Counter)
     """Fields of answers that no table names."""
 
@@ -137,6 +140,7 @@ def run_crawl(
     tokens: Tokens | None = None,
     beside: Callable[[CrawlJob], Sequence[Any]] | None = None,
     ends: Ends | None = None,
+    watch_lists: Path | None = None,
 ) -> None:
     """Read all sources again and again until `stop`, or once.
 
@@ -153,6 +157,7 @@ def run_crawl(
     job = CrawlJob(
         archive, identity, accounts() if callable(accounts) else accounts, clock, weibo, stop,
         Budget(archive, weibo.calls_per_day), once, on_progress, tokens=read_tokens(),
+        watch_lists=watch_lists,
     )  # fmt: skip
     chosen = tuple(sources) if sources is not None else tuple(known_sources(archive))
     job.sources = chosen
@@ -187,7 +192,7 @@ def _run_reactor(
         logging.getLogger(name).setLevel(logging.WARNING)
     reactor: Any = installed  # typed as an interface without `installSignalHandlers`
     failures: list[BaseException] = []
-    runner = CrawlerRunner(scrapy_settings(job.weibo.url))
+    runner = CrawlerRunner(scrapy_settings(job.weibo.url, job.weibo.commercial_url))
     endings: list[Any] = [
         runner.crawl(spider_class(one.where), job=job) for one in SPIDERS.values()
     ]
@@ -217,16 +222,26 @@ def _on_signals(stop: threading.Event) -> dict[int, Any]:
     return {number: signal.signal(number, lambda *_: stop.set()) for number in numbers}
 
 
-def scrapy_settings(url: str) -> dict[str, Any]:
-    """Polite by default; a platform on this very machine needs no politeness."""
+def scrapy_settings(url: str, *more: str) -> dict[str, Any]:
+    """Polite by default; a platform on this very machine needs no politeness.
+
+    `url`, `more`: roots of the interface as the operator wrote them. They may lie inside; nothing
+    else may. A proxy of the environment is used: only these hosts are ever asked, no redirect is
+    followed, so nobody else decides what the proxy looks up.
+    """
+    from crawler.guard import guard_settings
+
     local = is_loopback(url)
+    guarded = guard_settings(host_of(one) for one in (url, *more) if one)
+    token = dict.fromkeys(("http", "https"), "crawler.handlers.TokenHandler")
     return {
+        **guarded,
+        "DOWNLOAD_HANDLERS": {**guarded["DOWNLOAD_HANDLERS"], **token},
+        "HTTPPROXY_ENABLED": True,
+        "REDIRECT_ENABLED": False,
+        "METAREFRESH_ENABLED": False,
         "USER_AGENT": f"Huiyin/{__version__} (official API client)",
         "ITEM_PIPELINES": {"crawler.pipelines.ArchivePipeline": 100},
-        "DOWNLOAD_HANDLERS": {
-            "http": "crawler.handlers.TokenHandler",
-            "https": "crawler.handlers.TokenHandler",
-        },
         # robots.txt speaks to crawlers of pages; this is an interface called with an OAuth grant.
         "ROBOTSTXT_OBEY": False,
         "COOKIES_ENABLED": False,
@@ -236,14 +251,17 @@ def scrapy_settings(url: str) -> dict[str, Any]:
         "AUTOTHROTTLE_START_DELAY": 1.0,
         "DOWNLOAD_DELAY": 0.0 if local else 1.0,
         "CONCURRENT_REQUESTS_PER_DOMAIN": 8 if local else 1,
-        "DOWNLOAD_TIMEOUT": 30,
-        "DOWNLOAD_MAXSIZE": 64 << 20,
-        "DOWNLOAD_VERIFY_CERTIFICATES": True,
-        "REDIRECT_MAX_TIMES": 3,
         "RETRY_TIMES": 3,
         "RETRY_HTTP_CODES": [500, 502, 503, 504, 522, 524, 408],
         "TWISTED_REACTOR": _REACTOR,
     }
+
+
+def host_of(url: str) -> str:
+    """host:port of an address."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return f"{parts.hostname or ''}:{port}"
 
 
 def is_loopback(url: str) -> bool:

@@ -50,6 +50,8 @@ class DoorJob:
     on_progress: Progress | None = None
     mine: Callable[[Source], bool] | None = None
     """False = another host reads this source just now."""
+    watch_lists: Path | None = None
+    """Folder of the watch lists."""
     secrets: Mapping[str, SecretStr] = field(default_factory=dict)
     """What `{secret:NAME}` in a source's address stands for."""
 
@@ -82,6 +84,7 @@ PARAMETERS: Mapping[str, Mapping[str, str]] = {
         "platform": "编号前的平台名，默认 web",
         "words": "只留提到这些词的（空格隔开）；默认全留",
         "without": "提到这些词的不留",
+        "watch": "按这份盯看名单留（collect.watch_lists 里的文件名，不带 .toml）",
     },
     "message_board": {"layout": "页面说明文件的名称（不带 .toml）"},
     "notices": {"layout": "页面说明文件的名称（不带 .toml）"},
@@ -115,6 +118,8 @@ def check_parameters(spider: str, parameters: Mapping[str, str]) -> None:
             '写进 collect.secrets，例如 [collect.secrets] hub = "…"，网址里写 key={secret:hub}',
         )
     WatchList.in_parameters(parameters)
+    if parameters.get("words") and parameters.get("watch"):
+        raise InputError("words 和 watch 只能有一个", "词写进名单文件，或去掉 watch")
     if parameters.get("kind", "post") not in ("post", "notice"):
         raise InputError("kind 应为 post 或 notice", "改正后再加")
 

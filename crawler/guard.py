@@ -147,9 +147,9 @@ def guard_settings(allowed: Iterable[str]) -> dict[str, Any]:
 class _Filter:
     """Passes on the addresses that may be connected to."""
 
-    def __init__(self, receiver: Any, guard: Guard, host: str, port: int) -> None:
+    def __init__(self, receiver: Any, guards: list[Guard], host: str, port: int) -> None:
         self._receiver = receiver
-        self._guard = guard
+        self._guards = guards
         self._host = host
         self._port = port
 
@@ -157,7 +157,8 @@ class _Filter:
         self._receiver.resolutionBegan(resolution)
 
     def addressResolved(self, address: Any) -> None:  # noqa: N802
-        if self._guard.check_address(self._host, self._port, address.host):
+        told = [one.check_address(self._host, self._port, address.host) for one in self._guards]
+        if any(told):
             self._receiver.addressResolved(address)
 
     def resolutionComplete(self) -> None:  # noqa: N802
@@ -166,11 +167,15 @@ class _Filter:
 
 @implementer(IHostnameResolver)
 class GuardedResolver:
-    """A name resolver that leaves out addresses the guard refuses."""
+    """A name resolver that leaves out addresses that every guard refuses."""
 
-    def __init__(self, original: Any, guard: Guard) -> None:
+    def __init__(self, original: Any) -> None:
         self._original = original
-        self.guard = guard
+        self.guards: list[Guard] = []
+
+    def why(self, failed: str) -> SourceRefused | None:
+        """The reason when a lookup that failed with these words was refused here."""
+        return next((told for one in self.guards if (told := one.why(failed))), None)
 
     def resolveHostName(  # noqa: N802
         self,
@@ -182,20 +187,22 @@ class GuardedResolver:
     ) -> Any:
         """As in `IHostnameResolver`."""
         return self._original.resolveHostName(
-            _Filter(resolutionReceiver, self.guard, hostName, portNumber),
+            _Filter(resolutionReceiver, self.guards, hostName, portNumber),
             hostName, portNumber, addressTypes, transportSemantics,
         )  # fmt: skip
 
 
 def install(allowed: Iterable[str]) -> Guard:
-    """Guard the reactor's names from now on; all spiders of a process share one guard."""
+    """Guard the reactor's names from now on. Each spider has a guard for what is written in its
+
+    requests; names are looked up for all of them, so a name that the operator allowed one kind of
+    spider (the platform's own address) resolves for the others too.
+    """
     from twisted.internet import reactor as installed
 
     reactor: Any = installed
-    resolver = reactor.nameResolver
     guard = Guard(allowed)
-    if isinstance(resolver, GuardedResolver):
-        resolver.guard = guard
-    else:
-        reactor.installNameResolver(GuardedResolver(resolver, guard))
+    if not isinstance(reactor.nameResolver, GuardedResolver):
+        reactor.installNameResolver(GuardedResolver(reactor.nameResolver))
+    reactor.nameResolver.guards.append(guard)
     return guard

@@ -63,6 +63,7 @@ class _Shelf:
 def look_at(
     source: Source, *, identity: Identity, accounts: AccountBook, clock: Clock, layouts: Path,
     allowed: Sequence[str], contact: str = "", secrets: Mapping[str, SecretStr] | None = None,
+    watch_lists: Path | None = None,
 ) -> list[Post]:  # fmt: skip
     """The first posts that a feed, a board or a site would bring; nothing is stored.
 
@@ -70,7 +71,7 @@ def look_at(
     """
     shelf = _Shelf(source.model_copy(update={"cursor": "", "paused": False}))
     job = DoorJob(shelf, identity, accounts, clock, threading.Event(), layouts, once=True,
-                  secrets=secrets or {})  # fmt: skip
+                  watch_lists=watch_lists, secrets=secrets or {})  # fmt: skip
     _run(spider_of(source.spider), job, allowed, contact)
     done = shelf.source
     if done.state not in ("ok", "new") and not shelf.posts:

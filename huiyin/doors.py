@@ -112,7 +112,7 @@ def run_station(
         sources=read_sources(sources), clock=clock,
     )  # fmt: skip
     job = DoorJob(outbox, identity, accounts, clock, stop, settings.path(told.layouts), once=once,
-                  secrets=told.secrets)  # fmt: skip
+                  watch_lists=settings.path(told.watch_lists), secrets=told.secrets)  # fmt: skip
     ended = Event()
 
     def close_now_and_then() -> None:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import structlog
 from pydantic import SecretStr
@@ -116,7 +115,7 @@ def crawl(app: App, stop: Event) -> bool:
     run_crawl(
         app.archive, weibo=weibo, identity=app.identity, accounts=lambda: app.accounts,
         clock=app.clock, stop=stop, tokens=tokens, beside=lambda job: _doors(app, job),
-        ends=store.ends,
+        ends=store.ends, watch_lists=settings.path(settings.collect.watch_lists),
     )  # fmt: skip
     return moved.is_set()
 
@@ -142,11 +141,9 @@ def _doors(app: App, job: CrawlJob) -> Sequence[Any]:
     door = DoorJob(
         ArchiveStore(app.archive), app.identity, job.accounts, app.clock, job.stop,
         settings.path(settings.collect.layouts), mine=lambda source: job.mine(source.id),
-        secrets=settings.collect.secrets,
+        watch_lists=settings.path(settings.collect.watch_lists), secrets=settings.collect.secrets,
     )  # fmt: skip
-    # One guard watches all names of the process; the interface's own host is the operator's word.
-    own = [urlsplit(one).netloc for one in (settings.weibo.url, settings.weibo.commercial_url)]
-    return start(door, [*settings.collect.allow_hosts, *own], settings.collect.contact)
+    return start(door, settings.collect.allow_hosts, settings.collect.contact)
 
 
 def _ensured(act: Callable[[], object]) -> bool:

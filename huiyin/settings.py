@@ -132,6 +132,8 @@ class CollectSettings(Section):
     """Shown to the sites that are read: a web address or a mailbox of the office."""
     layouts: Path = Path("layouts")
     """Folder of the TOML files that describe boards and sites."""
+    watch_lists: Path = Path("watch")
+    """Folder of the watch lists: places, words and units that sources look for."""
     inbox: str = ""
     """Folder whose files are imported by themselves, once each; empty = disabled."""
     inbox_keep_days: int = Field(default=7, ge=0, le=3650)

@@ -14,11 +14,14 @@ if TYPE_CHECKING:
     from nlp.analyser import load as load_understanding
     from nlp.batch import BadLine, BatchReport, analyse_file
     from nlp.danger import danger
+    from nlp.incidents.lexicon import DANGER_WORDS
     from nlp.places import find as find_places
+    from nlp.places import written_forms
     from nlp.stage import AnalysisStage
     from nlp.urgency import urgency
 
 _HOMES = {
+    "DANGER_WORDS": ("nlp.incidents.lexicon", "DANGER_WORDS"),
     "AnalysisStage": ("nlp.stage", "AnalysisStage"),
     "BadLine": ("nlp.batch", "BadLine"),
     "BatchReport": ("nlp.batch", "BatchReport"),
@@ -27,11 +30,12 @@ _HOMES = {
     "find_places": ("nlp.places", "find"),
     "load_understanding": ("nlp.analyser", "load"),
     "urgency": ("nlp.urgency", "urgency"),
+    "written_forms": ("nlp.places", "written_forms"),
 }
 
 __all__ = [
-    "AnalysisStage", "BadLine", "BatchReport", "Text", "Understanding", "analyse_file", "danger",
-    "find_places", "load_understanding", "urgency",
+    "DANGER_WORDS", "AnalysisStage", "BadLine", "BatchReport", "Text", "Understanding",
+    "analyse_file", "danger", "find_places", "load_understanding", "urgency", "written_forms",
 ]  # fmt: skip
 
 

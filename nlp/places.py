@@ -156,6 +156,23 @@ def _deepest(named: list[_Named], text: str) -> tuple[Place, ...]:
     return tuple(places)
 
 
+def written_forms(region: str) -> dict[str, tuple[str, bool]]:
+    """How the places of an area are written, itself among them: form -> (adcode, only here).
+
+    Without forms that are ordinary words too. `only here`: no place elsewhere is written so. Raises
+    `KeyError` for a code that is not in the table.
+    """
+    table, inside = _table(), prefix(region)
+    if region not in table.names:
+        raise KeyError(region)
+    found: dict[str, tuple[str, bool]] = {}
+    for form, meant in table.forms.items():
+        here = [code for code in meant.codes if code.startswith(inside)]
+        if here and meant.level == SURE and not meant.all:
+            found[form] = (here[0], len(here) == len(meant.codes))
+    return found
+
+
 @dataclass(frozen=True)
 class _Table:
     names: dict[str, str]

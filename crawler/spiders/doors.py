@@ -21,7 +21,7 @@ from twisted.internet.error import TimeoutError as NoAnswer
 
 from crawler.build import Builder
 from crawler.doors import DoorJob
-from crawler.guard import Guard, GuardedResolver, RefusedAddress
+from crawler.guard import GuardedResolver, RefusedAddress
 from crawler.importers.base import reason_of
 from crawler.page_text import decode
 from crawler.visits import Visit, after_visit, memory_of
@@ -217,8 +217,8 @@ class DoorSpider(scrapy.Spider):
         return cast("Response", response)
 
     def _no_answer(self, error: Exception) -> CollectError:
-        guard = self._guard()
-        refused = guard.why(str(error)) if guard else None
+        resolver = self._resolver()
+        refused = resolver.why(str(error)) if resolver else None
         if refused is not None:
             return refused
         if isinstance(error, DNSLookupError):
@@ -235,11 +235,11 @@ class DoorSpider(scrapy.Spider):
         return CollectError(f"连不上网站（{name}）", "检查网络；会自动再读")
 
     @staticmethod
-    def _guard() -> Guard | None:
+    def _resolver() -> GuardedResolver | None:
         from twisted.internet import reactor as installed
 
         resolver = cast("Any", installed).nameResolver
-        return resolver.guard if isinstance(resolver, GuardedResolver) else None
+        return resolver if isinstance(resolver, GuardedResolver) else None
 
 
 def _place_of(error: Exception) -> str:

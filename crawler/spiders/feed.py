@@ -12,7 +12,7 @@ from crawler.page_text import public_url
 from crawler.payloads import post_url
 from crawler.spiders.doors import DoorSpider
 from crawler.visits import Visit
-from crawler.watch_list import WatchList
+from crawler.watch_list import WatchList, list_of
 from huiyin.errors import CollectError
 from huiyin.records import AuthorKind, Gap, Kind, Post
 
@@ -34,7 +34,9 @@ class FeedSpider(DoorSpider):
         source, memory = visit.source, visit.memory
         url = source.parameters["url"]
         headers = {"Accept": _ACCEPT}
-        if memory.get("url") == url:
+        watch = list_of(source.parameters, self.job.watch_lists)
+        mark = hashlib.sha256(repr(watch).encode()).hexdigest()[:16]
+        if memory.get("url") == url and memory.get("list", mark) == mark:
             for name, header in (("etag", "If-None-Match"), ("modified", "If-Modified-Since")):
                 if memory.get(name):
                     headers[header] = memory[name]
@@ -48,7 +50,7 @@ class FeedSpider(DoorSpider):
             return
         said = (response.headers.get("Content-Type") or b"").decode("latin-1")
         feed = read_feed(response.body, said)
-        await self.put(visit, self._posts(visit, feed))
+        await self.put(visit, self._posts(visit, feed, watch))
         if not feed.whole:
             raise CollectError("订阅源的回答中途断了，断处之后的没有读到", "会自动再读")
         if visit.bad and visit.bad == len(feed.items):
@@ -56,12 +58,12 @@ class FeedSpider(DoorSpider):
         keys = [self.job.identity.author_key("feed", one.key) for one in feed.items[:_KEYS]]
         self._note_gap(visit, keys)
         visit.memory = {
-            "url": url, "digest": digest, "keys": keys,
+            "url": url, "list": mark, "digest": digest, "keys": keys,
             "etag": _header(response, "ETag"), "modified": _header(response, "Last-Modified"),
         }  # fmt: skip
 
-    def _posts(self, visit: Visit, feed: Feed) -> list[Post]:
-        build, watch = self.builder(visit), WatchList.in_parameters(visit.source.parameters)
+    def _posts(self, visit: Visit, feed: Feed, watch: WatchList | None) -> list[Post]:
+        build = self.builder(visit)
         found: list[Post] = []
         for item in feed.items:
             if watch is not None and not watch.caught_by(f"{item.title}\n{item.text}"):

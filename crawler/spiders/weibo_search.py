@@ -1,13 +1,15 @@
 """Weibo's commercial search: words and places are watched, not only mentions.
 
 A window of time whose result is cut off is split: a day into hours, an hour into regions. What is
-still cut off then is read as far as it goes, and the rest is told with its number.
+still cut off then is read as far as it goes, and the rest is told with its number. A source with a
+watch list asks for each of its `queries` (the interface knows no OR) and keeps what the list
+catches; a time is covered when every question about it was answered.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -18,7 +20,8 @@ from scrapy.http import Response
 from crawler.pipelines import PageItem
 from crawler.rounds import MAX_PAGES, Reading, holes_of
 from crawler.sources import SEARCH
-from crawler.spiders.base import PollingSpider
+from crawler.spiders.base import PollingSpider, end
+from crawler.watch_list import WatchList, list_of
 from crawler.weibo_api import PAGE_CUT_OFF, Page, read_page
 from huiyin.errors import CollectError
 from huiyin.records import Gap, Source
@@ -39,7 +42,10 @@ PROVINCES = (11, 12, 13, 14, 15, 21, 22, 23, 31, 32, 33, 34, 35, 36, 37, 41, 42,
 
 @dataclass(eq=False)
 class Window:
-    """Posts made in [start, end), in seconds since 1970; of one province, or of all."""
+    """Posts made in [start, end), in seconds since 1970; of one province, or of all; asked for by
+
+    `query`.
+    """
 
     start: int
     end: int
@@ -47,6 +53,9 @@ class Window:
     parent: Window | None = None
     open_parts: int = 0
     """Parts that are not read yet."""
+    query: str = ""
+    whole: bool = True
+    """Its time is covered once it is read; False for one of several questions about a time."""
 
 
 @dataclass(eq=False)
@@ -54,6 +63,7 @@ class Search(Reading):
     """A reading of a search. Its numbers are seconds since 1970."""
 
     provinces: tuple[int, ...] = PROVINCES
+    watch: WatchList | None = None
     limit: int = MAX_PAGES
     windows: list[Window] = field(default_factory=list)
     """To be read, the last one first."""
@@ -62,8 +72,9 @@ class Search(Reading):
 
     @property
     def query(self) -> str:
-        """The words asked for."""
-        return self.source.parameters.get("q", "")
+        """What posts tell that they were found by."""
+        said = self.source.parameters
+        return said.get("q") or f"watch:{said.get('watch', '')}"
 
     @property
     def window(self) -> Window:
@@ -77,16 +88,28 @@ class Search(Reading):
         if not self.cursor:
             self.done.append((1, earliest))  # nobody watched before
         for hole in reversed(holes_of(earliest, self.source.ahead)):
-            start, stop = hole.above, hole.upto or now
+            # a range ends before its last number: [start, end) is what a window asks for
+            start, stop = hole.above, hole.upto + 1 if hole.upto else now
             while start < stop:
-                self.windows.append(Window(start, min(start + DAY, stop)))
+                self._plan_one(Window(start, min(start + DAY, stop)))
                 start += DAY
+
+    def _plan_one(self, window: Window) -> None:
+        queries = self.watch.queries if self.watch is not None else ()
+        if self.source.parameters.get("q") or not queries:
+            self.windows.append(replace(window, query=self.source.parameters.get("q", "")))
+            return
+        window.open_parts = len(queries)
+        self.windows += [
+            replace(window, query=query, parent=window, whole=False, open_parts=0)
+            for query in reversed(queries)
+        ]
 
     def parameters(self) -> dict[str, str]:
         """Query of the next page."""
         window, said = self.window, self.source.parameters
         query = {
-            "q": said.get("q", ""), "starttime": str(window.start), "endtime": str(window.end),
+            "q": window.query, "starttime": str(window.start), "endtime": str(window.end),
             "sort": "time", "count": str(COUNT), "page": str(self.page),
         }  # fmt: skip
         if window.province:
@@ -121,9 +144,10 @@ class Search(Reading):
         if window.end - window.start > HOUR:
             first = window.start - window.start % HOUR
             edges = [window.start, *range(first + HOUR, window.end, HOUR), window.end]
-            parts = [Window(a, b, parent=window) for a, b in pairwise(edges)]
+            parts = [replace(window, start=a, end=b, parent=window) for a, b in pairwise(edges)]
         elif not window.province and not self.source.parameters.get("province"):
-            parts = [Window(window.start, window.end, one, window) for one in self.provinces]
+            parts = [replace(window, province=one, parent=window, whole=False)
+                     for one in self.provinces]  # fmt: skip
         else:
             return False
         window.open_parts = len(parts)
@@ -133,7 +157,7 @@ class Search(Reading):
 
     def _closed(self, window: Window) -> tuple[int, int] | None:
         """The seconds that are covered with this window, or with the one it is the last part of."""
-        if window.province and window.parent is not None:
+        while not window.whole and window.parent is not None:
             window = window.parent
             window.open_parts -= 1
             if window.open_parts:
@@ -142,7 +166,8 @@ class Search(Reading):
         return (window.start, last) if last > window.start else None
 
     def _cut_off(self, window: Window, missed: int | None) -> None:
-        reason = "这一段内容太多，按小时、按地区分开后平台仍给不全"
+        asked = f"“{window.query}”" if self.watch is not None else ""
+        reason = f"{asked}这一段内容太多，按小时、按地区分开后平台仍给不全"
         if missed:
             reason += f"，约 {missed} 条没有读到"
         self.gaps.append(
@@ -155,7 +180,7 @@ class Search(Reading):
         if not self.windows:
             return False
         # The parts of an hour are read to the end: only the whole hour counts as covered.
-        if self.pages >= self.limit and not self.window.province:
+        if self.pages >= self.limit and self.window.whole:
             self.backlog = True
             return False
         return True
@@ -166,13 +191,27 @@ class Search(Reading):
         return _time(first) if first else self.started
 
     def posts(self, item: Any, build: Builder) -> Iterator[Post]:
-        """The posts of one object, unless it holds one of the excluded words."""
+        """The posts of one object, unless it holds one of the excluded words or is not watched
+
+        for.
+        """
         from crawler.payloads import posts_of
 
         words = self.source.parameters.get("exclude", "").split()
-        text = str(item.get("text", ""))
-        if not any(word in text for word in words):
+        text = words_of(item)
+        if any(word in text for word in words):
+            return
+        if self.watch is None or self.watch.caught_by(text):
             yield from posts_of(item, build)
+
+
+def words_of(item: Any) -> str:
+    """The text of a post or comment and of the original in a repost, as lists judge them."""
+    long = item.get("longText")
+    said = [item.get("text"), long.get("longTextContent") if isinstance(long, Mapping) else None]
+    if isinstance(inner := item.get("retweeted_status"), Mapping):
+        said.append(words_of(inner))
+    return "\n".join(one for one in said if isinstance(one, str))
 
 
 def _time(seconds: int) -> datetime:
@@ -190,6 +229,11 @@ class WeiboSearch(PollingSpider):
         provinces = tuple(int(one) for one in said.split() if one.isdigit()) or PROVINCES
         one = Search(source, now, provinces=provinces)
         try:
+            one.watch = list_of(source.parameters, self.job.watch_lists)
+        except CollectError as error:
+            one.error = error
+            return one
+        try:
             days = float(source.parameters.get("since_days", "1"))
         except ValueError:
             days = 1.0
@@ -198,6 +242,9 @@ class WeiboSearch(PollingSpider):
 
     def next_request(self, one: Reading) -> Iterator[Any]:
         """The next page; just after the last reading there may be nothing to ask."""
+        if one.error is not None:
+            yield end(one, one.error)
+            return
         if isinstance(one, Search) and not one.windows:
             yield from self.goes_on(one, False)
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
@@ -12,6 +12,11 @@ from archive.base import Filters
 from huiyin.commands.common import Json, err, opened, out, parse_time, print_json, shown_time
 from huiyin.errors import InputError
 from huiyin.records import Scope
+
+if TYPE_CHECKING:
+    from crawler.watch_list import Preview, WatchList
+
+MOST_TOLD = 30
 
 
 def learn(
@@ -62,38 +67,70 @@ def learn(
 
 
 def preview(
-    words: Annotated[str, typer.Argument(help="盯着的词，空格隔开：提到任一个就算。")],
+    words: Annotated[str, typer.Argument(help="盯着的词，空格隔开：提到任一个就算。")] = "",
     without: Annotated[str, typer.Option(help="排除的词：提到任一个就不算。")] = "",
     since: Annotated[str | None, typer.Option(help="从（含）；默认全部。")] = None,
+    name: Annotated[
+        str, typer.Option("--list", help="试 collect.watch_lists 里的这份名单，不写词。")
+    ] = "",
+    push: Annotated[
+        bool, typer.Option("--push", help="只把名单写成商业推送订阅的关键词，一行一个。")
+    ] = False,
     json: Json = False,
 ) -> None:
     """一份词表在档案里会抓到什么、放过什么，先看再用。什么都不改。"""
     from crawler.watch_list import WatchList
     from crawler.watch_list import preview as try_out
 
-    watch = WatchList.of(words, without)
     with opened() as app:
+        if bool(words.strip()) == bool(name):
+            raise InputError("写词，或用 --list 给名单的名称", "二者选一")
+        folder = app.settings.path(app.settings.collect.watch_lists)
+        watch = WatchList.load(folder, name) if name else WatchList.of(words, without)
+        if push:
+            _push_keywords(watch)
+            return
         filters = Filters(since=parse_time(since, "--since"))
         found = try_out(watch, app.archive.iter_posts(Scope.everything(), filters))
     if json:
         print_json(
             {
                 "looked": found.looked, "caught": found.caught, "ruled_out": found.ruled_out,
-                "by_word": dict(found.by_word),
+                "unaddressed": found.unaddressed, "by_word": dict(found.by_word),
                 "caught_newest": [one.id for one in found.shown],
                 "ruled_out_newest": [one.id for one in found.let_go],
             }
         )  # fmt: skip
         return
     out.print(f"看了 {found.looked} 条：抓到 {found.caught}，被排除词放过 {found.ruled_out}")
-    for word in watch.words:
-        out.print(Text(f"　{word}　{found.by_word[word]}"))
+    out.print(f"抓到的里面有 {found.unaddressed} 条没有@我们的账号：只看@是看不到的。")
+    for word, count in _told(watch, found):
+        out.print(Text(f"　{word}　{count}"))
     for head, posts in (("抓到的（最新）", found.shown), ("放过的（最新）", found.let_go)):
         if posts:
             out.print(head)
         for one in posts:
             said = one.text[:60].replace("\n", " ")
             out.print(Text(f"　{shown_time(one.created_at)}　{one.id}　{said}"))
+
+
+def _told(watch: WatchList, found: Preview) -> list[tuple[str, int]]:
+    """Each word of a short list with its count; of a long one those that caught most."""
+    if not watch.places and not watch.units:
+        return [(word, found.by_word[word]) for word in watch.words]
+    return found.by_word.most_common(MOST_TOLD)
+
+
+def _push_keywords(watch: WatchList) -> None:
+    from crawler.watch_list import PUSH_LONGEST, PUSH_MOST
+
+    lines = list(watch.push_keywords())
+    for line in lines:
+        typer.echo(line)
+    if len(lines) > PUSH_MOST:
+        err.print(Text(f"有 {len(lines)} 个，一个订阅最多 {PUSH_MOST} 个：分成几个订阅", "yellow"))
+    if any(len(line) > PUSH_LONGEST for line in lines):
+        err.print(Text(f"有的超过 {PUSH_LONGEST} 个字，平台不收", "yellow"))
 
 
 def _target(folder: Path, name: str) -> Path:

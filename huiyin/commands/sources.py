@@ -30,11 +30,16 @@ def add(
     every: Annotated[float | None, typer.Option(help="最短多少秒读一次。")] = None,
     json: Json = False,
 ) -> None:
-    """加一个来源。例：huiyin source add weibo_search uid=5000000001 q=停水 province=41"""
+    """加一个来源。例：huiyin source add weibo_search uid=5000000001 q=停水 province=41
+
+    写 region=410100 就按这个行政区划提出一份盯看名单（地名 × 险情词、本单位账号），可以改。
+    """
     from crawler.managing import new_source
 
     with opened() as app:
         given = _parameters(parameters)
+        if region := given.pop("region", ""):
+            every = _propose(app, given, region, every)
         wanted = new_source(
             spider, given, accounts=app.accounts, office=app.settings.office.id,
             every_seconds=app.settings.weibo.every_seconds, account=account, every=every,
@@ -48,6 +53,25 @@ def add(
         print_json(wanted.model_dump(mode="json"))
         return
     out.print(Text(f"加好了：{wanted.id}。先看一眼会存下什么：huiyin source test {wanted.id}"))
+
+
+def _propose(app: App, given: dict[str, str], region: str, every: float | None) -> float | None:
+    """Write a watch list for the area, unless it is there; how often its questions can be asked."""
+    from crawler.watch_list import WatchList
+    from huiyin.watching import pause_for, propose_list
+
+    settings, given["watch"] = app.settings, region
+    folder = settings.path(settings.collect.watch_lists)
+    if (folder / f"{region}.toml").exists():
+        err.print(Text(f"用已有的名单 {folder / region}.toml"))
+    else:
+        made = propose_list(settings, app.accounts, region)
+        err.print(Text(
+            f"提出了名单 {made.file}：{made.places} 个地名（{made.shared} 个别处同名，没放进），"
+            f"每次搜索问 {made.queries} 次。请打开核对，再 huiyin source preview --list {region}"
+        ))  # fmt: skip
+    asked = len(WatchList.load(folder, region).queries)
+    return every if every is not None or "uid" not in given else pause_for(asked)
 
 
 def _parameters(given: list[str]) -> dict[str, str]:

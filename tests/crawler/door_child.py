@@ -44,6 +44,7 @@ def main() -> None:
         store=ArchiveStore(archive), identity=Identity(SECRET), accounts=AccountBook(accounts),
         clock=system_clock, stop=stop, layouts=Path(told.get("layouts", "/nonexistent")),
         once=not told.get("seconds"),
+        watch_lists=Path(told["watch_lists"]) if "watch_lists" in told else None,
         secrets={name: SecretStr(one) for name, one in told.get("secrets", {}).items()},
     )  # fmt: skip
     run_doors(job, told.get("allowed", []), kinds=told.get("kinds", KINDS))

@@ -6,5 +6,7 @@ import archive.sqlite
 import crawler.handlers
 import crawler.pipelines
 import crawler.spiders.weibo_official
+import crawler.spiders.weibo_push
+import crawler.spiders.weibo_search
 
 __all__ = ["archive", "crawler", "scrapy"]

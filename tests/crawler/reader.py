@@ -14,6 +14,7 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from archive import open_archive
@@ -73,6 +74,7 @@ def main(said: str) -> None:
     run_crawl(
         archive, weibo=weibo, identity=Identity(SECRET), accounts=BOOK, clock=clock, stop=stop,
         once=options.get("once", False), tokens=lambda: weibo.tokens,
+        watch_lists=Path(options["watch_lists"]) if "watch_lists" in options else None,
     )  # fmt: skip
     archive.close()
 
