@@ -141,12 +141,14 @@ def run_crawl(
     beside: Callable[[CrawlJob], Sequence[Any]] | None = None,
     ends: Ends | None = None,
     watch_lists: Path | None = None,
+    renewal: Callable[[], str] | None = None,
 ) -> None:
     """Read all sources again and again until `stop`, or once.
 
     `sources`: these and no others; default: those in the archive, shared with other processes by
     leases, with changes picked up while it runs (accounts and tokens too, where functions are
-    given). `beside` starts other spiders in the same reactor and returns a Deferred each.
+    given). `renewal` makes a link for the keeper of a grant that ends. `beside` starts other
+    spiders in the same reactor and returns a Deferred each.
 
     SIGINT and SIGTERM set `stop` when called in the main thread. Returns when the last write is on
     disk. A process can do this once: Twisted's reactor does not start again. Raises `HuiyinError`
@@ -167,7 +169,7 @@ def run_crawl(
     tender = None
     if not alone:
         books = accounts if callable(accounts) else None
-        tender = Tender(job, read_tokens, books, monotonic, ends)
+        tender = Tender(job, read_tokens, books, monotonic, ends, renewal)
         tender.start()
     try:
         failure = _run_reactor(job, beside)

@@ -25,6 +25,9 @@ from huiyin.errors import CollectError, InputError, LoginExpired
 from huiyin.settings import WeiboSettings
 
 FILE = "weibo-tokens.json"
+STATES_FILE = "weibo-login-states.json"
+STATE_LIVES = timedelta(days=10)
+"""A renewal link is sent a week before the grant ends."""
 WARN_DAYS = (7, 1)
 """The keeper is told so many days before a token ends."""
 
@@ -43,6 +46,7 @@ class TokenStore:
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / FILE
+        self._states = folder / STATES_FILE
 
     def read(self) -> dict[str, Token]:
         """All tokens by uid. A broken file counts as empty: the sources will say so."""
@@ -63,13 +67,26 @@ class TokenStore:
             }
             for uid, one in known.items()
         }
-        new = self._file.with_suffix(".new")
-        handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            json.dump(rows, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        new.replace(self._file)
+        _write(self._file, rows)
+
+    def states(self, now: datetime) -> dict[str, str]:
+        """Words of links that were handed out and may still come back: word -> until when."""
+        try:
+            rows = json.loads(self._states.read_text(encoding="utf-8"))
+            return {word: at for word, at in rows.items() if datetime.fromisoformat(at) > now}
+        except (OSError, ValueError, TypeError, AttributeError):
+            return {}
+
+    def renewal(self, weibo: WeiboSettings, now: datetime) -> str:
+        """A link where a keeper grants anew, kept so that its answer is known; "" = no app."""
+        word = new_state()
+        try:
+            link = authorize_url(weibo, word)
+        except InputError:
+            return ""
+        self._states.parent.mkdir(parents=True, exist_ok=True)
+        _write(self._states, {**self.states(now), word: (now + STATE_LIVES).isoformat()})
+        return link
 
     def ends(self) -> dict[str, datetime]:
         """When each token ends, where that is known."""
@@ -78,6 +95,17 @@ class TokenStore:
     def with_settings(self, weibo: WeiboSettings) -> dict[str, SecretStr]:
         """Tokens of the settings, and those of `source login`, which are newer."""
         return {**weibo.tokens, **{uid: one.secret for uid, one in self.read().items()}}
+
+
+def _write(file: Path, rows: Mapping[str, Any]) -> None:
+    """Whole or not at all, readable by this user alone."""
+    new = file.with_suffix(".new")
+    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        json.dump(rows, stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+    new.replace(file)
 
 
 def _token(uid: str, row: Mapping[str, Any]) -> Token:
@@ -109,8 +137,8 @@ def new_state() -> str:
     return secrets.token_urlsafe(16)
 
 
-def code_of(pasted: str, state: str) -> str:
-    """The code in the address that the browser was sent to.
+def code_of(pasted: str, *states: str) -> str:
+    """The code in the address that the browser was sent to from a link with one of these words.
 
     Raises `InputError` for another address, `LoginExpired` when the keeper refused.
     """
@@ -118,7 +146,7 @@ def code_of(pasted: str, state: str) -> str:
     if "error" in answer or "error_code" in answer:
         code = (answer.get("error_code") or answer["error"])[0][:40]
         raise LoginExpired(f"账号没有同意授权（{code}）", "请重新打开授权链接")
-    if answer.get("state") != [state]:
+    if len(said := answer.get("state", [])) != 1 or said[0] not in states:
         raise InputError("这个地址不是刚才那次授权的", "把授权后浏览器地址栏里的整个地址粘贴过来")
     if not answer.get("code"):
         raise InputError("地址里没有 code", "把授权后浏览器地址栏里的整个地址粘贴过来")

@@ -26,6 +26,7 @@ _QUIET = timedelta(seconds=30)
 """An unchanged source is written this often at most: each write waits for the disk."""
 CUT_OFF = "cut_off"
 BEHIND = "behind"
+SILENT = "silent"
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,15 @@ def after_success(
     stays visible. `backlog`: there is more to read, so no gap counts as caught up yet.
     """
     before = before or source
-    gaps = tuple(_ended(gap, now, backlog) for gap in source.gaps)
+    hours = source.hours
+    if before.cursor and not before.ahead and not backlog:  # not a first or a late reading
+        hours = add_hour(hours, now, fresh)
+    silent = not backlog and is_silent(hours, now)
+    gaps = tuple(
+        gap if silent and gap.state == SILENT and gap.ends_at is None
+        else _ended(gap, now, backlog)
+        for gap in source.gaps
+    )  # fmt: skip
     edge = _time_of(before)
     gaps = (*gaps, *more)
     if truncated:
@@ -169,12 +178,9 @@ def after_success(
     if backlog and edge is not None and not any(_is_pending(gap) for gap in gaps):
         end = max(edge, oldest)
         gaps = (*gaps, Gap(starts_at=edge, ends_at=end, reason="还在补读", state=BEHIND))
-    hours = source.hours
-    if before.cursor and not before.ahead and not backlog:  # not a first or a late reading
-        hours = add_hour(hours, now, fresh)
     state, reason = "ok", ""
-    if not backlog and is_silent(hours, now):
-        state, reason = "silent", "比平时这个时候少得多"
+    if silent:
+        state, reason = SILENT, "比平时这个时候少得多"
         if not any(gap.ends_at is None for gap in gaps):
             gaps = (*gaps, Gap(starts_at=before.last_ok_at or now, reason=reason, state=state))
     elif (source.answer_seconds or 0.0) > SLOW_SECONDS:

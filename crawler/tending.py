@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 import structlog
 from pydantic import SecretStr
 
-from archive.base import Archive, Filters
+from archive.base import Archive
 from crawler.health import lasting
 from crawler.leases import SourceLeases
-from crawler.sources import EVERYTHING, ensure_sources, known_sources
+from crawler.own_posts import OwnPosts, posts_of_account
+from crawler.privacy import Identity
+from crawler.sources import ensure_sources, known_sources
 from crawler.values import CHINA
 from huiyin.errors import ArchiveError, Conflict
-from huiyin.records import Alert, Kind, Source
+from huiyin.records import Alert, Source
 
 if TYPE_CHECKING:
     from crawler.accounts import AccountBook
@@ -28,6 +30,8 @@ EVERY_SECONDS = 2.0
 _ACCOUNTS_EVERY = 5
 """Accounts and tokens are read again every so many turns."""
 _TELL_EVERY = 15
+_OWN_EVERY = 30
+"""Turns between two looks at what the own accounts posted: once a minute."""
 _SLEEPY_EVERY = 1800
 """Turns between two looks at when the own accounts last posted: once an hour."""
 SLEEPY_DAYS = (12, 7)
@@ -47,9 +51,13 @@ class Tender:
         accounts: Callable[[], AccountBook] | None,
         monotonic: Callable[[], float],
         ends: Ends | None = None,
+        renewal: Callable[[], str] | None = None,
     ) -> None:
+        """`renewal` makes the address where a keeper renews a grant."""
         self._job, self._tokens, self._accounts, self._ends = job, tokens, accounts, ends
+        self._renewal = renewal
         self._told: set[str] = set()
+        self._own = OwnPosts(job.archive, job.identity)
         self._leases = SourceLeases(job.archive, monotonic=monotonic)
         self._ended = threading.Event()
         self._turns = 0
@@ -85,9 +93,15 @@ class Tender:
             )
             if self._turns % _TELL_EVERY == _TELL_EVERY - 1:
                 self._tell(alerts_of_sources(job.sources, job.clock()))
-                self._tell(alerts_of_tokens(self._ends() if self._ends else {}, job.clock()))
+                ends = self._ends() if self._ends else {}
+                self._tell(alerts_of_tokens(ends, job.clock(), self._told, self._renewal))
+            if self._turns % _OWN_EVERY == _OWN_EVERY - 1 and job.weibo.report_own_posts:
+                self._tell(self._own.alerts(job.of_timelines(), job.accounts, job.clock()))
             if self._turns % _SLEEPY_EVERY == _SLEEPY_EVERY - 1:
-                self._tell(alerts_of_sleepers(job.archive, job.of_timelines(), job.clock()))
+                sleepers = alerts_of_sleepers(
+                    job.archive, job.identity, job.of_timelines(), job.clock()
+                )
+                self._tell(sleepers)
         except ArchiveError as error:
             log.warning("sources not looked at", error=str(error))
         self._turns += 1
@@ -127,33 +141,45 @@ def alerts_of_sources(sources: Iterable[Source], now: datetime) -> Iterator[Aler
         )  # fmt: skip
 
 
-def alerts_of_tokens(ends: Mapping[str, datetime], now: datetime) -> Iterator[Alert]:
-    """A token's keeper is told 7 days and 1 day before it ends."""
+def alerts_of_tokens(
+    ends: Mapping[str, datetime], now: datetime, told: Container[str] = (),
+    renewal: Callable[[], str] | None = None,
+) -> Iterator[Alert]:  # fmt: skip
+    """A token's keeper is told 7 days and 1 day before it ends, with the link where it is renewed.
+
+    `told`: ids that need not be made again.
+    """
     for uid, end in ends.items():
-        for days in TOKEN_DAYS:
-            if end - now <= timedelta(days=days):
-                yield Alert(
-                    id=f"alert:token:{uid}:{end:%Y%m%d}:{days}", incident="", rule="token-ends",
-                    offices=(f"weibo:{uid}",), title="微博授权快到期", created_at=now,
-                    text=f"账号 {uid} 的授权在 {end.astimezone(CHINA):%m月%d日 %H:%M} 到期，"
-                         "到期后收不到它的消息。请账号保管人运行 huiyin source login 重新授权。",
-                )  # fmt: skip
-                break
+        days = next((one for one in TOKEN_DAYS if end - now <= timedelta(days=one)), None)
+        name = f"alert:token:{uid}:{end:%Y%m%d}:{days}"
+        if days is None or name in told:
+            continue
+        mend = "请账号保管人运行 huiyin source login 重新授权。"
+        if link := renewal() if renewal else "":
+            mend = (
+                f"请账号保管人在登录着该账号的浏览器里打开 {link} 并同意，再把浏览器地址栏里的"
+                "整个地址交给管理员，运行 huiyin source login --pasted 地址。"
+            )
+        yield Alert(
+            id=name, incident="", rule="token-ends", offices=(f"weibo:{uid}",),
+            title="微博授权快到期", created_at=now,
+            text=f"账号 {uid} 的授权在 {end.astimezone(CHINA):%m月%d日 %H:%M} 到期，"
+                 f"到期后收不到它的消息。{mend}",
+        )  # fmt: skip
 
 
 def alerts_of_sleepers(
-    archive: Archive, timelines: Iterable[Source], now: datetime
+    archive: Archive, identity: Identity, timelines: Iterable[Source], now: datetime
 ) -> Iterator[Alert]:
     """An own account without a post for 7 days, and again at 12."""
     for one in timelines:
         if one.state != "ok" or one.covered_since is None:
             continue  # what we could not look at is not called silent
         latest = one.covered_since
-        filters = Filters(since=now - timedelta(days=max(SLEEPY_DAYS) + 3), kinds=(Kind.NOTICE,),
-                          offices=(one.account,))  # fmt: skip
-        for post in archive.iter_posts(EVERYTHING, filters):
-            if post.source.query == "timeline":
-                latest = max(latest, post.created_at)
+        for post in posts_of_account(
+            archive, identity, one, now - timedelta(days=max(SLEEPY_DAYS) + 3)
+        ):
+            latest = max(latest, post.created_at)
         idle = now - latest
         for days in SLEEPY_DAYS:
             if idle >= timedelta(days=days):

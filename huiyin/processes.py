@@ -58,6 +58,7 @@ class _Office:
         opened = 0
         if monotonic() - self._opened_at >= CASES_EVERY_SECONDS:
             opened = len(self._app.case_opener.run_once().opened)
+            self._app.contacts.sweep(self._app.clock())
             self._opened_at = monotonic()
         return opened + self._draft()
 
@@ -115,7 +116,8 @@ def crawl(app: App, stop: Event) -> bool:
     run_crawl(
         app.archive, weibo=weibo, identity=app.identity, accounts=lambda: app.accounts,
         clock=app.clock, stop=stop, tokens=tokens, beside=lambda job: _doors(app, job),
-        ends=store.ends, watch_lists=settings.path(settings.collect.watch_lists),
+        ends=store.ends, renewal=lambda: store.renewal(weibo, app.clock()),
+        watch_lists=settings.path(settings.collect.watch_lists),
     )  # fmt: skip
     return moved.is_set()
 

@@ -106,6 +106,8 @@ class WeiboSettings(Section):
     """Pause between two readings of a source (an ordinary app has about 100 calls a day)."""
     calls_per_day: int = Field(default=100, ge=0)
     """Calls a day of one account, where the platform does not tell; 0 = no limit."""
+    report_own_posts: bool = True
+    """Tell of posts on an own account that no approved draft explains."""
     commercial_url: str = "https://c.api.weibo.com"
     """Root of the commercial API, for sources with `host=commercial`."""
     app_key: str = ""
@@ -153,6 +155,8 @@ class FormSettings(Section):
     """Its port; 0 = there is no form."""
     url: str = ""
     """Address that people open, as printed in the QR code."""
+    messages: bool = False
+    """Takes private messages that Weibo posts to `/weibo` there; needs the app's secret."""
     per_hour: int = Field(default=300, ge=1, le=100_000)
     """Most messages it takes in an hour, from everybody together."""
     per_address: int = Field(default=5, ge=1, le=1000)

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler import rounds
+from crawler.health import HEALTH, add_hour, lasting
 from crawler.rounds import Round
 from crawler.sources import after_failure, after_reading, after_success, kept
 from crawler.values import weibo_id_time
@@ -193,6 +194,30 @@ def test_failure_opens_one_gap_and_success_ends_it() -> None:
     other = after_failure(failed, NOW, SourceBlocked("挡住了"))
     assert [gap.state for gap in other.gaps] == ["login_expired", "blocked"]
     assert other.gaps[0].ends_at == other.gaps[1].starts_at == NOW
+
+
+def test_a_silence_is_one_gap_however_often_it_is_read() -> None:
+    hours: tuple[tuple[int, int], ...] = ()
+    for hour in range(6 * 24):
+        hours = add_hour(hours, NOW - timedelta(days=6) + timedelta(hours=hour), 30)
+    for hour in range(4):  # nobody writes, hour after hour
+        hours = add_hour(hours, NOW + timedelta(hours=hour), 0)
+    one = source(5, last_ok_at=NOW, hours=hours, state="ok")
+    began = NOW + timedelta(hours=4)
+    for minute in range(0, 90, 5):
+        at = began + timedelta(minutes=minute)
+        one = after_success(one, at, oldest=at)
+        assert one.state == "silent" and one.state_since == began
+        (gap,) = one.gaps
+        assert (gap.state, gap.starts_at, gap.ends_at) == ("silent", NOW, None)
+    assert lasting(one, began + timedelta(minutes=61)) is HEALTH["silent"]
+    failed = after_failure(one, at, LoginExpired("授权已失效", "重新授权"))
+    assert [(gap.state, gap.ends_at is None) for gap in failed.gaps] == [
+        ("silent", False), ("login_expired", True),
+    ]  # fmt: skip
+    loud = one.model_copy(update={"hours": hours[:-4]})
+    healed = after_success(loud, at + timedelta(minutes=5), oldest=at, fresh=3)
+    assert healed.state == "ok" and healed.gaps[0].ends_at == at + timedelta(minutes=5)
 
 
 def test_gaps_that_were_not_caught_up_are_never_dropped() -> None:

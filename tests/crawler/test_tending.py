@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from pydantic import SecretStr
 
 from alerts import Alerter, Message, Receipt
 from archive.base import Archive
@@ -18,14 +20,16 @@ from crawler.build import Builder
 from crawler.coverage import blind_spots, coverage
 from crawler.health import HEALTH, add_hour, is_silent, lasting
 from crawler.leases import SourceLeases
+from crawler.login import TokenStore, code_of
 from crawler.payload_table import fate, paths_of, unknown_paths
+from crawler.privacy import Identity
 from crawler.sources import after_reading
 from crawler.spiders.weibo_search import Search
 from crawler.tending import alerts_of_sleepers, alerts_of_sources, alerts_of_tokens
 from crawler.weibo_api import ENDPOINTS, read_page
-from huiyin.errors import QuotaExceeded
+from huiyin.errors import InputError, QuotaExceeded
 from huiyin.records import Gap, Person, Quota, Role, Scope, Source
-from huiyin.settings import AlertSettings
+from huiyin.settings import AlertSettings, WeiboSettings
 from tests.crawler.reader import source
 from tests.platforms.weibo import Platform, number_at
 
@@ -196,7 +200,7 @@ def test_the_timeline_of_a_source_has_no_overlaps_and_no_holes() -> None:
 
 
 def test_lasting_trouble_ending_tokens_and_sleepy_accounts_are_told_once(
-    archive: Archive, build: Builder
+    archive: Archive, build: Builder, identity: Identity
 ) -> None:
     bad = source("mentions", state="blocked", reason="HTTP 418", state_since=NOW)
     (told,) = alerts_of_sources([bad], NOW + timedelta(hours=1))
@@ -207,14 +211,32 @@ def test_lasting_trouble_ending_tokens_and_sleepy_accounts_are_told_once(
     days = [list(alerts_of_tokens({"101": end}, end - timedelta(days=n))) for n in (8, 7, 3, 1, 0)]
     assert [len(one) for one in days] == [0, 1, 1, 1, 1]
     assert len({one[0].id for one in days[1:]}) == 2  # one at 7 days, one at 1
+    links = iter(["https://api.weibo.com/oauth2/authorize?state=x"])
+    (linked,) = alerts_of_tokens({"101": end}, end - timedelta(days=3), (), lambda: next(links))
+    assert "state=x" in linked.text and "--pasted" in linked.text
+    assert not list(alerts_of_tokens({"101": end}, end - timedelta(days=3), {linked.id}))
     own = source("timeline", state="ok", covered_since=NOW - timedelta(days=30))
-    assert [one.id[-2:] for one in alerts_of_sleepers(archive, [own], NOW)] == ["12"]
-    post = build.post(platform="weibo", native="5", text="公告", uid="101", query="timeline",
+    assert [one.id[-2:] for one in alerts_of_sleepers(archive, identity, [own], NOW)] == ["12"]
+    post = build.post(platform="weibo", native="5", text="公告", uid="101", query="comments_to_me",
                       created_at=NOW - timedelta(days=8))  # fmt: skip
     archive.put_posts([post])
-    assert [one.id[-2:] for one in alerts_of_sleepers(archive, [own], NOW)] == [":7"]
+    assert [one.id[-2:] for one in alerts_of_sleepers(archive, identity, [own], NOW)] == [":7"]
     blind = own.model_copy(update={"state": "login_expired"})
-    assert not list(alerts_of_sleepers(archive, [blind], NOW))
+    assert not list(alerts_of_sleepers(archive, identity, [blind], NOW))
+
+
+def test_the_address_that_a_renewal_link_leads_to_is_known_for_ten_days(tmp_path: Path) -> None:
+    store, back = TokenStore(tmp_path / "secrets"), "https://example.gov.cn/back"
+    assert store.renewal(WeiboSettings(), NOW) == ""  # no app: nothing to open
+    weibo = WeiboSettings(app_key="k", app_secret=SecretStr("s"), redirect_uri=back)
+    (word,) = parse_qs(urlsplit(store.renewal(weibo, NOW)).query)["state"]
+    again = TokenStore(tmp_path / "secrets")  # the operator's command, days later
+    known = again.states(NOW + timedelta(days=6))
+    assert code_of(f"{back}?state={word}&code=c", "new one", *known) == "c"
+    assert not again.states(NOW + timedelta(days=11))
+    with pytest.raises(InputError):
+        code_of(f"{back}?state=slipped&code=c", "new one", *known)
+    assert (tmp_path / "secrets/weibo-login-states.json").stat().st_mode & 0o077 == 0
 
 
 def test_such_an_alert_reaches_the_officer_on_call(archive: Archive) -> None:

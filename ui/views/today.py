@@ -15,6 +15,7 @@ from huiyin.records import (
     Role,
 )
 from ui import lookup, words
+from ui.account_alert import account_alert
 from ui.markup import Child, div, show
 from ui.parts import badge, empty, head, heading, note, row, stats
 from ui.session import Visit
@@ -89,6 +90,9 @@ def _alerts(visit: Visit, alerts: list[Alert]) -> None:
         return
     heading("待确认的预警")
     for alert in alerts[:MOST]:
+        if not alert.incident:
+            account_alert(visit, alert)
+            continue
         incident = visit.app.archive.get(Incident, alert.incident, visit.scope)
         title = incident.record.title if incident else alert.title
         _line(
