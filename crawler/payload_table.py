@@ -80,6 +80,19 @@ NOT_KEPT: Mapping[str, str] = {
 }  # fmt: skip
 """Path -> why it is not kept. A path stands for all that lies under it."""
 
+PUSHED: Mapping[str, str] = {
+    "id": "(place in the stream)", "text": "(posts of their own)", "text.type": "Post.kind",
+    "text.event": "(only `add` is documented; others are skipped)",
+    "match_info": "not kept: which word of the subscription it was; lists are tried on the text",
+}  # fmt: skip
+"""What stands around a post in the push stream (crawler/spiders/weibo_push.py)."""
+POSTED: Mapping[str, str] = {
+    "type": "Post.media", "receiver_id": "Post.offices", "sender_id": "Post.author.key",
+    "created_at": "Post.created_at", "text": "Post.text",
+    "data": f"not kept: {_LINK}; a position tells where a person is",
+}  # fmt: skip
+"""Fields of a private message that the platform posts (crawler/callback.py)."""
+
 _NESTED = frozenset({
     "retweeted_status", "status", "reply_comment", "comments", "statuses", "reposts", "detail",
     "mblog", "root_comments", "direct_messages", "messages",

@@ -28,6 +28,7 @@ from huiyin.settings import Settings, load_settings
 if TYPE_CHECKING:
     from alerts import Alerter
     from crawler import AccountBook, Identity
+    from huiyin.contacts import Contacts
     from nlp import AnalysisStage
     from nlp.base import Understanding
     from nlp.categories import Corrections, Versions
@@ -95,6 +96,13 @@ class App:
             self.archive, jurisdiction="default", settings=self.settings.incident_rules,
             clock=self.clock,
         )  # fmt: skip
+
+    @cached_property
+    def contacts(self) -> Contacts:
+        """Sealed contact details."""
+        from huiyin.contacts import Contacts
+
+        return Contacts(self.archive, self.settings.path(self.settings.secrets.folder))
 
     @cached_property
     def incident_desk(self) -> IncidentDesk:
@@ -192,12 +200,17 @@ class App:
     def init(self) -> list[str]:
         """Make folders and the author-key secret; returns what was made. Twice changes nothing."""
         folder = self.settings.path(self.settings.secrets.folder)
+        from huiyin.contacts import make_keys
+
         existed = (folder / "author.key").exists()
         mark = fingerprint(author_secret(folder, create=True))
         stored = self.archive.get(Setting, KEY_SETTING, ALL)
         if stored is None:
             self.archive.create(Setting(id=KEY_SETTING, value=mark))
-        return [] if existed else [f"{folder / 'author.key'}（作者密钥，请另存一份到库外）"]
+        made = [] if existed else [f"{folder / 'author.key'}（作者密钥，请另存一份到库外）"]
+        if make_keys(folder):
+            made.append(f"{folder / 'contact.key'}（封存联系方式的密钥，请另存一份到库外）")
+        return made
 
     def with_roles(self, role: Role) -> list[Person]:
         """The active people who have a role."""

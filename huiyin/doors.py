@@ -16,6 +16,7 @@ from huiyin.settings import Settings
 
 if TYPE_CHECKING:
     from crawler import AccountBook, Identity
+    from crawler.callback import Callback
     from crawler.folder import Inbox
     from crawler.public_form import Form
     from crawler.stations import Stations
@@ -53,8 +54,24 @@ def inbox_of(app: App) -> Inbox:
 def form_of(app: App) -> Form:
     """The public form over the archive."""
     from crawler.public_form import Form
+    from huiyin.contacts import Sealer
 
-    return Form(app.archive, app.identity, lambda: app.accounts, app.settings.office.id, app.clock)
+    sealer = Sealer.of(app.settings.path(app.settings.secrets.folder))
+    return Form(app.archive, app.identity, lambda: app.accounts, app.settings.office.id, app.clock,
+                sealer)  # fmt: skip
+
+
+def callback_of(app: App) -> Callback | None:
+    """Takes private messages; None unless they are wanted. Raises `InputError` without a secret."""
+    from crawler.callback import Callback
+
+    if not app.settings.form.messages:
+        return None
+    secret = app.settings.weibo.app_secret.get_secret_value()
+    if not secret:
+        raise InputError("接收私信要有应用密钥", "在 huiyin.toml 写 weibo.app_secret")
+    return Callback(app.archive, app.identity, lambda: app.accounts, app.settings.office.id, secret,
+                    app.clock)  # fmt: skip
 
 
 def read_sources(file: Path) -> list[Source]:

@@ -68,6 +68,8 @@ class Listening(Reading):
     heard: asyncio.Queue[tuple[int, Mapping[str, Any]]] = field(
         default_factory=lambda: asyncio.Queue(WAITING), repr=False
     )
+    failed: CollectError | None = None
+    """Why the connection ended; what came before is stored all the same."""
     ended: bool = False
 
     @property
@@ -182,21 +184,21 @@ class WeiboPush(PollingSpider):
         self._open[source.id] = (one, loop.create_task(self._hear(one, client)))
 
     async def _hear(self, one: Listening, client: httpx.AsyncClient) -> None:
-        """Put the records of a connection into its queue, until it ends. Sets `one.error`."""
+        """Put the records of a connection into its queue, until it ends."""
         try:
             one.watch = list_of(one.source.parameters, self.job.watch_lists)
             await self._stream(one, client)
         except CollectError as error:
-            one.error = one.error or error
+            one.failed = error
         except httpx.HTTPError as error:
             # What came before a break is whole, and the next connection brings the rest: a break
             # is no trouble, unless nothing comes at all.
             if not one.lines:
                 kind = type(error).__name__
-                one.error = CollectError(f"连不上推送（{kind}）", "检查网络；会自动再连")
+                one.failed = CollectError(f"连不上推送（{kind}）", "检查网络；会自动再连")
         except Exception as error:  # noqa: BLE001 - a reading must never be lost
             log.error("stream not read", source=one.source.id, error=repr(error)[:200])
-            one.error = CollectError("推送没能读下去", "看日志 crawl.log；会自动再连")
+            one.failed = CollectError("推送没能读下去", "看日志 crawl.log；会自动再连")
         finally:
             one.ended = True
 
@@ -242,6 +244,7 @@ class WeiboPush(PollingSpider):
             return
         task.cancel()
         del self._open[one.source.id]
+        one.error = one.error or one.failed
         yield self._end(one)
 
     @staticmethod
@@ -269,4 +272,4 @@ class WeiboPush(PollingSpider):
             log.warning("stream failed", source=source.id, state=source.state, reason=source.reason)
         elif one.fresh or one.gaps:
             log.info("stream read", source=source.id, read=one.read, new=one.fresh,
-                     not_understood=one.bad, lost=bool(one.gaps))  # fmt: skip
+                     lost=bool(one.gaps))  # fmt: skip

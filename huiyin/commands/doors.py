@@ -19,7 +19,9 @@ from huiyin.supervise import orphaned, start_anew, stop_on_signals
 if TYPE_CHECKING:
     import uvicorn
 
+    from crawler.callback import Callback
     from huiyin.app import App
+    from huiyin.records import Post
 
 
 def add(
@@ -31,6 +33,9 @@ def add(
     title: Annotated[str, typer.Option(help="标题。")] = "",
     at: Annotated[str | None, typer.Option(help="什么时候说的；默认现在。")] = None,
     office: Annotated[str | None, typer.Option(help="归哪个账号；默认 office.id。")] = None,
+    phone: Annotated[
+        str, typer.Option(help="对方的电话：封存，只有经办人能看（huiyin contact），办结后销毁。")
+    ] = "",
     json: Json = False,
 ) -> None:
     """手工添加一条：链接、文字，或电话里说的。姓名请不要写，电话和身份证号会被遮蔽。"""
@@ -46,11 +51,35 @@ def add(
             said_at=said_at, office=office or app.settings.office.id, by="cli",
             identity=app.identity, accounts=app.accounts, now=app.clock(),
         )  # fmt: skip
+        if phone:
+            _seal(app, phone, post)
         done = app.archive.put_posts([post])
     if json:
         print_json({"id": post.id, "new": bool(done.new), "text": post.text})
     else:
         out.print(Text(f"{'已添加' if done.new else '早已有了'} {post.id}　{post.text[:80]}"))
+
+
+def _seal(app: App, phone: str, post: Post) -> None:
+    from huiyin.contacts import Sealer
+
+    sealer = Sealer.of(app.settings.path(app.settings.secrets.folder))
+    if sealer is None:
+        raise InputError("没有封存用的密钥", "运行 huiyin init")
+    app.contacts.keep(sealer.seal(phone, post, app.clock()))
+
+
+def contact(
+    case: Annotated[str, typer.Argument(help="办件的编号。")],
+    user: Annotated[str, typer.Option(help="您的登录名；密码另外问。")],
+    why: Annotated[str, typer.Option(help="为什么要看，记入办理记录。")],
+) -> None:
+    """看来件人封存的电话：只有经办人能看，每看一次记一笔；办结后销毁。"""
+    with opened() as app:
+        password = typer.prompt("密码", hide_input=True)
+        actor = app.people.sign_in(user, password).actor(app.clock())
+        number = app.contacts.open(case, actor, why, app.clock())
+    out.print(Text(f"电话：{number}　已记录：{actor.name} 看了一次。请不要抄进办件或草稿。"))
 
 
 def inbox(
@@ -106,8 +135,10 @@ def form(
     ] = None,
 ) -> None:
     """公众留言表单（form.port），单独的进程；不登录，不留联系方式，凭编号和查询码看答复。"""
-    from crawler.public_form import poster, web_app
-    from huiyin.doors import form_of
+    from crawler.callback import route_of
+    from crawler.form_pages import web_app
+    from crawler.public_form import poster
+    from huiyin.doors import callback_of, form_of
 
     settings = load_settings()
     told = settings.form
@@ -128,24 +159,36 @@ def form(
             raise InputError("表单没有开", "在 huiyin.toml 写 form.port 和 form.url")
         import uvicorn
 
+        callback = callback_of(app)
         pages = web_app(made, title=settings.office.name, per_hour=told.per_hour,
-                        per_address=told.per_address)  # fmt: skip
+                        per_address=told.per_address,
+                        more=[route_of(callback)] if callback else [])  # fmt: skip
         out.print(f"表单：http://{told.host}:{told.port}　Ctrl-C 停下。")
         server = uvicorn.Server(uvicorn.Config(
             pages, host=told.host, port=told.port, log_level="warning", access_log=False,
             server_header=False, limit_concurrency=200, timeout_keep_alive=5,
             proxy_headers=False,
         ))  # fmt: skip
-        Thread(target=_end_with, args=(server, app, os.getppid()), daemon=True).start()
+        Thread(target=_end_with, args=(server, app, os.getppid(), callback), daemon=True).start()
         server.run()
         moved = app.moved()
     if moved:
         start_anew()
 
 
-def _end_with(server: uvicorn.Server, app: App, parent: int) -> None:
-    """End the form when whoever started it is gone, or the archive has moved."""
+def _end_with(server: uvicorn.Server, app: App, parent: int, callback: Callback | None) -> None:
+    """End the form when whoever started it is gone, or the archive has moved; meanwhile write down
+
+    that messages are listened for.
+    """
+    due = 0.0
     while not server.should_exit:
+        if callback is not None and time.monotonic() >= due:
+            due = time.monotonic() + 60
+            try:
+                callback.listen()
+            except ArchiveError as error:
+                err.print(Text(str(error), "yellow"))
         time.sleep(1.0)
         server.should_exit = server.should_exit or orphaned(parent) or app.moved()
 

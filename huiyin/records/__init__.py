@@ -17,7 +17,15 @@ from huiyin.records.base import (
     append_act,
     first_broken_act,
 )
-from huiyin.records.cases import Case, CaseState, Correction, Draft, DraftSentence, DraftState
+from huiyin.records.cases import (
+    Case,
+    CaseState,
+    Contact,
+    Correction,
+    Draft,
+    DraftSentence,
+    DraftState,
+)
 from huiyin.records.incidents import (
     Alert,
     AlertState,
@@ -65,6 +73,7 @@ __all__ = [
     "CaseState",
     "Category",
     "Claim",
+    "Contact",
     "Correction",
     "Delivery",
     "Draft",

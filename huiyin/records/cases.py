@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import ClassVar
 
+from pydantic import Field
+
 from huiyin.records.base import Act, Record, StateRecord, UtcDatetime
 
 
@@ -33,6 +35,24 @@ class Case(StateRecord):
     handler: str | None = None
     incident: str | None = None
     closed_reason: str = ""
+    acts: tuple[Act, ...] = ()
+
+    @property
+    def ref(self) -> str:
+        return self.post
+
+
+class Contact(StateRecord):
+    """A telephone number that somebody left with a message, sealed; see huiyin/contacts.py."""
+
+    kind: ClassVar[str] = "contact"
+    post: str
+    state: str = "sealed"
+    """sealed, destroyed"""
+    box: str = Field(repr=False)
+    """Base64 of the sealed number; empty once destroyed."""
+    sealed_at: UtcDatetime
+    destroyed_at: UtcDatetime | None = None
     acts: tuple[Act, ...] = ()
 
     @property

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from huiyin.records.base import StateRecord
-from huiyin.records.cases import Case, Correction, Draft
+from huiyin.records.cases import Case, Contact, Correction, Draft
 from huiyin.records.incidents import Alert, Incident
 from huiyin.records.people import Account, Person, Shift
 from huiyin.records.work import Batch, Lease, Look, Quota, Setting, Source
 
 STATE_RECORDS: tuple[type[StateRecord], ...] = (
     Incident, Alert, Case, Draft, Account, Person, Shift, Source, Lease, Batch, Setting,
-    Correction, Quota, Look,
+    Correction, Quota, Look, Contact,
 )  # fmt: skip

@@ -14,9 +14,11 @@ from archive.base import Archive
 from crawler import AccountBook, Identity
 from crawler.build import Builder
 from crawler.by_hand import post_by_hand
-from crawler.public_form import Form, poster, web_app
+from crawler.form_pages import web_app
+from crawler.public_form import Form, poster
+from huiyin.contacts import Sealer, make_keys
 from huiyin.errors import InputError
-from huiyin.records import AuthorKind, Case, CaseState, Kind, Post, Scope
+from huiyin.records import AuthorKind, Case, CaseState, Contact, Kind, Post, Scope
 
 NOW = datetime(2026, 11, 22, 4, 0, tzinfo=UTC)
 EVERYTHING = Scope.everything()
@@ -73,6 +75,7 @@ def send(web: TestClient, text: str, **more: str) -> tuple[int, str, str]:
 
 def test_a_message_and_its_answer(web: TestClient, form: Form, archive: Archive) -> None:
     page = web.get("/?h=weibo:102")
+    assert 'name="phone"' not in page.text  # no key, no promise
     assert "给云渡水务留言" in page.text and "script" not in page.text
     assert "default-src 'none'" in page.headers["content-security-policy"]
     status, number, code = send(web, "<b>东城</b>停水，我叫@张小明 13812345678")
@@ -97,6 +100,25 @@ def test_a_message_and_its_answer(web: TestClient, form: Form, archive: Archive)
                    kind=Kind.NOTICE, author=AuthorKind.GOVERNMENT, parent=post.id, root=post.id)
     ])  # fmt: skip
     assert "已答复" in asked() and "今晚恢复&lt;script&gt;" in asked()
+
+
+def test_a_number_is_sealed_where_there_is_a_key(
+    archive: Archive, identity: Identity, book: AccountBook, tmp_path: Path
+) -> None:
+    make_keys(tmp_path / "secrets")
+    form = Form(archive, identity, lambda: book, "weibo:101", Clock(),
+                Sealer.of(tmp_path / "secrets"))  # fmt: skip
+    web = TestClient(web_app(form, title="云渡市", per_hour=8, per_address=5))
+    assert 'name="phone"' in web.get("/").text
+    status, number, _ = send(web, "东城停水三天", phone="13812345678")
+    assert status == 200
+    stored = archive.get(Contact, f"contact:form:{number}", EVERYTHING)
+    assert stored is not None and stored.record.offices == ("weibo:102", "weibo:101")
+    assert "13812345678" not in stored.record.model_dump_json()
+    assert send(web, "东城停水三天", phone="打我电话")[0] == 400
+    status, number, _ = send(web, "没有留电话")
+    assert status == 200 and archive.get(Contact, f"contact:form:{number}", EVERYTHING) is None
+    assert archive.counts()["posts"] == 2
 
 
 def test_limits_of_the_form(web: TestClient, form: Form, archive: Archive) -> None:

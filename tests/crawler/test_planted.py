@@ -21,8 +21,9 @@ from crawler import AccountBook, Identity
 from crawler.by_hand import post_by_hand
 from crawler.doors import check_parameters
 from crawler.folder import Inbox
+from crawler.form_pages import web_app
 from crawler.outbox import Outbox, public_key, station_key
-from crawler.public_form import Form, web_app
+from crawler.public_form import Form
 from crawler.stations import Stations
 from huiyin.errors import InputError
 from huiyin.records import Source

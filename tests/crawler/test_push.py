@@ -43,7 +43,7 @@ class Push(Reader):
         return self.start(**{"endpoints": [], "sources": [PUSH], **more})
 
     def once(self, **more: Any) -> None:
-        self.ended(self.begin(once=True, **more))
+        self.ended(self.begin(once=True, **more), 200)
 
 
 @pytest.fixture
