@@ -6,6 +6,7 @@ days and bad; afterwards every file that was written is searched for them.
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import zlib
 from collections.abc import Iterator
@@ -13,23 +14,38 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from archive import open_archive
 from archive.base import Archive
+from archive.keeping.backup import Backups
+from archive.keeping.base import DeadLetter
+from archive.keeping.sqlite_file import SqliteKeeper
+from archive.spool import waiting_in
 from crawler import AccountBook, Identity
 from crawler.by_hand import post_by_hand
+from crawler.callback import Callback, route_of
 from crawler.doors import check_parameters
 from crawler.folder import Inbox
 from crawler.form_pages import web_app
 from crawler.outbox import Outbox, public_key, station_key
+from crawler.privacy import masked
 from crawler.public_form import Form
 from crawler.stations import Stations
+from huiyin.contacts import Contacts, Sealer, make_keys
 from huiyin.errors import InputError
-from huiyin.records import Source
+from huiyin.records import Actor, Case, Role, Scope, Source
+from tests.archive.faulty import open_faulty
 from tests.crawler.doors_conftest import Doors, source
+from tests.crawler.test_platform import Reader
+from tests.crawler.test_push import Push
 from tests.platforms.boards import Board, Letter, board_layout
+from tests.platforms.push import FAULTS, Stream
+from tests.platforms.push import running as stream_running
 from tests.platforms.sites import Page, Site, running
+from tests.platforms.weibo import STATUS, Platform, spread, template
+from tests.platforms.weibo import running as platform_running
 
 NOW = datetime(2026, 11, 22, 4, 0, tzinfo=UTC)
 PHONE, ID_CARD, PERSON = "13987654321", "11010519491231002X", "欧阳植树"
@@ -103,7 +119,7 @@ def test_people_files_and_stations(
 ) -> None:
     archive = open_archive(f"sqlite:///{tmp_path / 'huiyin.db'}")
     clock = Clock()
-    _people(archive, book, identity)
+    _people(archive, book, identity, tmp_path / "secrets")
     keys = {"north": public_key(station_key(tmp_path / "keys"))}
     takes = Stations(archive, identity, lambda: book, "weibo:101", clock, keys, "inside").take
     box = Inbox(tmp_path / "in", archive, identity, lambda: book, "weibo:101", clock, 0, takes)
@@ -132,16 +148,110 @@ def test_people_files_and_stations(
     search(tmp_path)
 
 
-def _people(archive: Archive, book: AccountBook, identity: Identity) -> None:
+def _people(archive: Archive, book: AccountBook, identity: Identity, keys: Path) -> None:
+    """What staff add, the form with a number to seal, the platform's call; and a handler's look."""
+    make_keys(keys)
+    sealer = Sealer.of(keys)
+    assert sealer is not None
     post = post_by_hand(
         text=SAID, how="link", link=f"https://weibo.com/{UID}/K3fnuEfZK?token={TOKEN}",
         title=SAID, office="weibo:101", by=PHONE, identity=identity, accounts=book, now=NOW,
     )  # fmt: skip
     archive.put_posts([post])
+    Contacts(archive, keys).keep(sealer.seal(PHONE, post, NOW))
+    form = Form(archive, identity, lambda: book, "weibo:101", Clock(), sealer)
+    web = TestClient(web_app(form, title="云渡市", per_hour=9, per_address=9))
+    page = web.post("/", data={"text": SAID, "hall": SAID, "phone": PHONE})
+    assert "编号" in page.text and PHONE not in page.text
+    assert PHONE not in web.post("/", data={"text": SAID, "phone": SAID}).text  # no number at all
+    _messages(archive, book, identity)
+    case = Case(id="case:1", offices=post.offices, post=post.id, account="weibo:101",
+                opened_at=NOW, due_at=NOW)  # fmt: skip
+    archive.create(case)
+    actor = Actor("li", "李", frozenset({Role.DRAFTER}), Scope.everything())
+    assert Contacts(archive, keys).open("case:1", actor, "回电", NOW) == PHONE
+
+
+def _messages(archive: Archive, book: AccountBook, identity: Identity) -> None:
+    """The platform's call, good, repeated, broken, and with a signature that is none."""
+    callback = Callback(archive, identity, lambda: book, "weibo:101", TOKEN, lambda: NOW)
+    callback.listen()
+    web = TestClient(Starlette(routes=[route_of(callback)]))
+    told = {"type": "text", "sender_id": int(UID), "receiver_id": 101, "text": SAID,
+            "created_at": "Sun Nov 22 11:58:20 +0800 2026", "data": {"tovfid": PHONE}}  # fmt: skip
+    stamp = str(int(NOW.timestamp() * 1000))
+    for nonce in ("1", "2"):
+        whole = "".join(sorted([TOKEN, stamp, nonce]))
+        query = {"timestamp": stamp, "nonce": nonce,
+                 "signature": hashlib.sha1(whole.encode()).hexdigest()}  # noqa: S324  # fmt: skip
+        body = json.dumps(told, ensure_ascii=False).encode()
+        for content in (body if nonce == "1" else body[:-9], body, SAID.encode()):
+            answer = web.post("/weibo", params=query, content=content)
+            assert answer.text == ""
+    assert web.post("/weibo", params={"signature": TOKEN}, content=body).status_code == 403
+
+
+def test_what_waits_what_was_refused_and_what_was_backed_up(
+    tmp_path: Path, book: AccountBook, identity: Identity, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The archive away while people write, letters that it refused, a backup packed and not."""
+    archive, engine = open_faulty(tmp_path)
+    _people(archive, book, identity, tmp_path / "secrets")
+    engine.away.touch()
+    post = post_by_hand(text=SAID, how="phone", office="weibo:101", by="li", title=SAID,
+                        identity=identity, accounts=book, now=NOW)  # fmt: skip
+    archive.put_posts([post])
+    _search_message(archive, book, identity)
+    assert waiting_in(archive) is not None
+    search(tmp_path)
+    engine.away.unlink()
+    engine.inner.restore_dead_letters([DeadLetter(post, NOW, masked(SAID))])
+    archive.close()
+    for compress in (True, False):
+        folder = tmp_path / f"backups{compress}"
+        keeper = SqliteKeeper(tmp_path / "archive.db", folder, compress=compress)
+        Backups(folder, keeper, key_fingerprint="", program="test").make(NOW, prove=True)
+    printed = capfd.readouterr()
+    (tmp_path / "printed.log").write_text(printed.out + printed.err)
+    search(tmp_path)
+
+
+def _search_message(archive: Archive, book: AccountBook, identity: Identity) -> None:
     form = Form(archive, identity, lambda: book, "weibo:101", Clock())
     web = TestClient(web_app(form, title="云渡市", per_hour=9, per_address=9))
-    page = web.post("/", data={"text": SAID, "hall": SAID})
-    assert "编号" in page.text and PHONE not in page.text
+    assert web.post("/", data={"text": SAID}).status_code in (200, 503)
+
+
+def test_search_and_push_on_good_days_and_bad(tmp_path: Path) -> None:
+    planted = {
+        "text": f"金水区起火 {SAID}", "geo": {"name": PERSON}, "url_objects": [{"a": PHONE}],
+        "user": {**STATUS["user"], "id": int(UID), "idstr": UID, "screen_name": PERSON,
+                 "name": PERSON, "location": PHONE, "token": TOKEN},
+    }  # fmt: skip
+    watched = {"spider": "weibo_search", "account": "weibo:101",
+               "id": "source:s", "parameters": {"q": f"停水 {PHONE}", "uid": "101"}}  # fmt: skip
+    platform = Platform(templates=[template({**STATUS, **planted})], fault_rate=0.3)
+    platform.lists["search"] = spread(60, 60)
+    with platform_running(platform):
+        reader = Reader(tmp_path, platform)
+        reader.run(endpoints=[], sources=[watched])
+        platform.mode = "layout"
+        reader.run(endpoints=[], sources=[watched])
+    with stream_running(Stream(faults=FAULTS, fault_rate=0.9)) as stream:
+        for _ in range(20):
+            stream.push(**planted)
+        push = Push(tmp_path, stream)  # type: ignore[arg-type]
+        push.once()
+        stream.refuses = "10014"
+        push.once()
+    assert len(reader.posts()) > 60  # of both
+    assert all("【电话】" in one.text for one in reader.posts().values())
+    # what the operator asked for is the operator's own: the source says it, posts do not
+    archive = open_archive(reader.url)
+    archive.change(Source, "source:s", Scope.everything(),
+                   lambda one: one.model_copy(update={"parameters": {}}))  # fmt: skip
+    archive.close()
+    search(tmp_path, (*PLANTED, "token-1"))
 
 
 def contents(folder: Path) -> Iterator[tuple[Path, bytes]]:
@@ -157,12 +267,12 @@ def contents(folder: Path) -> Iterator[tuple[Path, bytes]]:
                     continue
 
 
-def search(folder: Path) -> None:
+def search(folder: Path, planted: tuple[str, ...] = PLANTED) -> None:
     """No planted word in any file, its name, its unpacked form, or any field of the archive."""
     looked = 0
     for file, data in contents(folder):
         looked += 1
-        for word in PLANTED:
+        for word in planted:
             for code in ("utf-8", "gb18030", "utf-16-le", "unicode_escape"):
                 assert word.encode(code) not in data, (file, word)
             assert word not in str(file.relative_to(folder)), (file, word)
