@@ -212,7 +212,7 @@ class NlpSettings(Section):
 
 
 class IncidentSettings(Section):
-    window_hours: float = Field(default=1440.0, gt=0, le=24 * 60)
+    window_hours: float = Field(default=8760.0, gt=0, le=24 * 400)
     """A post joins posts that are at most so much older; of the newest million of them."""
     min_authors: int = Field(default=3, ge=1)
     """Independent authors before anybody is alerted."""

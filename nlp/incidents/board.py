@@ -139,7 +139,8 @@ class Board:
         name, nearest = self.grouper.add(one)
         step = self._take(post, one, PREFIX + name)
         merge = self._merging(name, nearest)
-        return replace(step, merge=merge, divide=() if merge else self._dividing(name))
+        divide = () if merge else self._dividing(name)
+        return replace(step, merge=merge, divide=divide) if merge or divide else step
 
     def follow(self, post: Post, group: str) -> Step:
         """Take the post into the group that a committed batch names ("" = its own)."""

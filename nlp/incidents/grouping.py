@@ -29,7 +29,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nlp.incidents.index import Floats, Ids, Index, Vector, term_ids
+from nlp.incidents.index import Floats, Ids, Index, Pressed, Query, Vector, pressed, term_ids
 from nlp.incidents.terms import tags, without_tags
 
 THRESHOLD = 0.185
@@ -50,8 +50,10 @@ KEY_FADES = 3600.0
 APART = 0.025
 """What two posts lose of which neither names a place that holds, or lies in, one of the other."""
 KEY_READ = 48
-QUERY_TERMS = 32
-EXACT = 32
+QUERY_TERMS = 24
+"""Rarest terms of a post by which candidates are looked for."""
+EXACT = 16
+"""Candidates that are compared."""
 MAX_KEPT = 1_000_000
 
 
@@ -82,6 +84,8 @@ class Item:
     keys: tuple[Key, ...] = ()
     places: tuple[str, ...] = ()
     """Stems (`stem`) of the places that it names: a place begins with the stem of what holds it."""
+    pressed: Pressed | None = None
+    """`vector` as it is kept; made when the item is taken in."""
 
 
 @dataclass(slots=True)
@@ -176,6 +180,7 @@ class Grouper:
     def add(self, item: Item) -> tuple[str, Nearest]:
         """Assign `item` and keep it; returns its group and what was near."""
         packed = self._packed(item)
+        item.pressed = pressed(item.vector) if len(packed) else None
         marks = tags(item.text)
         chosen, nearest = self._choose(item, packed, marks)
         group = chosen or item.id
@@ -184,7 +189,9 @@ class Grouper:
 
     def restore(self, item: Item, group: str) -> None:
         """Keep `item` in a group that was decided before (from a committed batch)."""
-        self._keep(item, group, self._packed(item), tags(item.text))
+        packed = self._packed(item)
+        item.pressed = pressed(item.vector) if len(packed) else None
+        self._keep(item, group, packed, tags(item.text))
 
     def move(self, rows: Sequence[int], group: str) -> None:
         """Put kept rows into another group."""
@@ -236,10 +243,8 @@ class Grouper:
         """The nearest kept post's group, and the nearest of any other group."""
         if not len(packed):
             return _NOBODY
-        ids, weights = self.index.weights(packed)
-        rows = self._near_in_time(
-            self.index.candidates(ids, weights, QUERY_TERMS, 2 * EXACT), item.time
-        )
+        query = self.index.query(packed, item.pressed, item.model)
+        rows = self._near_in_time(self.index.candidates(query, QUERY_TERMS, 2 * EXACT), item.time)
         if only is not None:
             rows = [row for row in rows if self._kept[row].group == only]
         rows = rows[:EXACT]
@@ -247,40 +252,51 @@ class Grouper:
             rows = list(dict.fromkeys([*rows, *self._key_rows(item)]))
         if not rows:
             return _NOBODY
-        similar = self._similar(ids, weights, item, rows)
+        known = dict(zip(rows, self._similar(query, item, rows).tolist(), strict=True))
         best: dict[str, float] = {}
-        for row, value in zip(rows, similar.tolist(), strict=True):
+        for row, value in known.items():
             group = self._kept[row].group
-            best[group] = max(value, best.get(group, -1.0))
+            if value > best.get(group, -1.0):
+                best[group] = value
         if only is None:
-            self._as_a_whole(ids, weights, item, best)
-        ranked = sorted(best, key=lambda group: (-best[group], self._groups[group][0]))[:2]
+            self._as_a_whole(query, item, best, known)
+        ranked = self._ranked(best)
         if len(ranked) == 1:
             return Nearest(best[ranked[0]], ranked[0])
         return Nearest(best[ranked[0]], ranked[0], best[ranked[1]], ranked[1])
 
-    def _similar(self, ids: Ids, weights: Floats, item: Item, rows: Sequence[int]) -> Floats:
-        similar = self._words_share * self.index.cosines(ids, weights, rows)
-        similar += (1 - self._words_share) * self.index.meanings(item.vector, item.model, rows)
-        return np.round(similar + self._beside_words(item, rows), 6)
+    def _ranked(self, best: dict[str, float]) -> list[str]:
+        """Groups by their similarity, the older first where it is the same."""
+        return sorted(best, key=lambda group: (-best[group], self._groups[group][0]))
 
-    def _as_a_whole(self, ids: Ids, weights: Floats, item: Item, best: dict[str, float]) -> None:
-        """Weigh in how like the post is to the latest of each group that it might join."""
-        likely = sorted(best, key=lambda group: (-best[group], self._groups[group][0]))[:WEIGHED]
+    def _similar(self, query: Query, item: Item, rows: Sequence[int]) -> Floats:
+        similar = self._words_share * self.index.cosines(query, rows)
+        similar += (1 - self._words_share) * self.index.meanings(query, rows)
+        if item.keys or item.places:
+            similar += self._beside_words(item, rows)
+        return np.round(similar, 6)
+
+    def _as_a_whole(
+        self, query: Query, item: Item, best: dict[str, float], known: dict[int, float]
+    ) -> None:
+        """Weigh in how like the post is to the latest of each group that it might join.
+
+        `known`: similarities that were reckoned before, by row.
+        """
+        likely = {group: value for group, value in best.items() if value >= self.threshold}
         latest = {
             group: self.worded(group)[-LATEST:]
-            for group in likely
-            if best[group] >= self.threshold and len(self._groups[group]) > 1
+            for group in self._ranked(likely)[:WEIGHED]
+            if len(self._groups[group]) > 1
         }
-        rows = [row for some in latest.values() for row in some]
-        if rows:
-            similar = self._similar(ids, weights, item, rows)
-            start = 0
-            for group, some in latest.items():
-                mean = float(similar[start : start + len(some)].mean())
-                start += len(some)
-                whole = self._nearest_share * best[group] + (1 - self._nearest_share) * mean
-                best[group] = round(whole, 6)
+        missing = [row for some in latest.values() for row in some if row not in known]
+        if missing:
+            similar = self._similar(query, item, missing).tolist()
+            known = known | dict(zip(missing, similar, strict=True))
+        for group, some in latest.items():
+            mean = sum(known[row] for row in some) / len(some)
+            whole = self._nearest_share * best[group] + (1 - self._nearest_share) * mean
+            best[group] = round(whole, 6)
 
     def _near_in_time(self, rows: npt.NDArray[np.int64], time: float) -> list[int]:
         if not len(rows):
@@ -301,8 +317,6 @@ class Grouper:
     def _beside_words(self, item: Item, rows: Sequence[int]) -> Floats:
         """What is added for common keys and taken for places apart, shape (rows,)."""
         found = np.zeros(len(rows))
-        if not item.keys and not item.places:
-            return found
         ours = {key.name for key in item.keys}
         for place, row in enumerate(rows):
             kept = self._kept[row]
@@ -320,13 +334,8 @@ class Grouper:
         found = np.zeros((len(ours), len(theirs)))
         for place, row in enumerate(ours):
             kept = self._kept[row]
-            ids, weights = self.index.weights(self.index.packed(row))
-            vector, model = self.index.vector(row)
-            one = Item(
-                kept.id, self.index.time(row), "", vector, model, keys=kept.keys,
-                places=kept.places,
-            )  # fmt: skip
-            found[place] = self._similar(ids, weights, one, theirs)
+            one = Item(kept.id, self.index.time(row), "", keys=kept.keys, places=kept.places)
+            found[place] = self._similar(self.index.query_of(row), one, theirs)
         return found
 
     def _by_tag(self, packed: Ids, item: Item, marks: tuple[str, ...]) -> str | None:
@@ -350,7 +359,7 @@ class Grouper:
         return term_ids(without_tags(item.text))
 
     def _keep(self, item: Item, group: str, packed: Ids, marks: tuple[str, ...]) -> None:
-        row = self.index.add(item.time, packed, item.vector, item.model)
+        row = self.index.add(item.time, packed, item.pressed, item.model)
         kept = _Kept(item.id, group, item.root, item.official, marks, item.keys, item.places)
         self._kept[row] = kept
         self._by_id[item.id] = row

@@ -1,9 +1,10 @@
-"""The posts of the window in flat arrays: an inverted index of hashed terms, vectors in blocks.
+"""The posts of the window in flat arrays: an inverted index of hashed terms, vectors in 8 bits.
 
 Memory does not depend on how long it runs: terms are hashed into `BUCKETS`, of each bucket only the
-latest `RING` posts are remembered, and what belongs to a post lies in blocks that are freed when
-all their posts have gone. Rows are numbered in the order of arrival and never reused. What is found
-is a function of the rows that are kept, so an index that is filled again answers the same.
+latest `RING` posts are remembered, and what belongs to a row lies at row % room, where room is the
+least power of two that holds all rows from the oldest kept one on. Rows are numbered in order of
+arrival and never reused. What is found is a function of the rows that are kept, so an index that is
+filled again answers the same.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +28,7 @@ BUCKETS_BITS = 20
 BUCKETS = 1 << BUCKETS_BITS
 RING = 40
 MAX_TERMS = 200
-BLOCK = 1 << 12
+FIRST_ROOM = 1 << 12
 UNKNOWN_COSINE = 0.55
 """Stands in for the cosine where one side has no vector of the same model: about the mean over
 posts that have nothing to do with each other."""
@@ -67,17 +69,28 @@ def term_ids(text: str) -> Ids:
     return np.asarray(ids * _PACK + np.minimum(counts, _PACK - 1), dtype=np.int64)
 
 
-class _Block:
-    """What belongs to `BLOCK` rows that arrived one after the other."""
+class Pressed(NamedTuple):
+    """A vector as it is kept."""
 
-    __slots__ = ("live", "models", "scales", "terms", "vectors")
+    bytes: Bytes
+    """Shape (dims,), the largest one 127."""
+    scale: np.float32
+    """What they must be multiplied with for unit length."""
 
-    def __init__(self) -> None:
-        self.live = 0
-        self.terms: list[bytes] = [b""] * BLOCK
-        self.models: list[str] = [""] * BLOCK
-        self.vectors: Bytes | None = None
-        self.scales = np.zeros(BLOCK, dtype=np.float32)
+
+class Query(NamedTuple):
+    """A post as it is compared: made once, asked several times."""
+
+    ids: Ids
+    """Buckets of its terms, shape (terms,)."""
+    weights: Floats
+    """Their tf-idf weights now, shape (terms,)."""
+    length: float
+    """Square of the length of `weights`."""
+    vector: Vector | None
+    """Its vector as 8 bits would keep it, unit length; None = it has none."""
+    model: int
+    """Number of the model that made the vector; 0 = none."""
 
 
 class Index:
@@ -85,7 +98,6 @@ class Index:
 
     def __init__(self) -> None:
         self.next = 0
-        self._blocks: dict[int, _Block] = {}
         self._ring = np.zeros((BUCKETS, RING), dtype=np.int32)
         """Row + 1; zeros, so that the system gives memory only for what is used."""
         self._written = np.zeros(BUCKETS, dtype=np.int32)
@@ -93,9 +105,16 @@ class Index:
         self._log_seen = np.zeros(BUCKETS, dtype=np.float32)
         """log((posts with the term + 1.5) / 1.5)"""
         self._query = np.zeros(BUCKETS, dtype=np.float64)
-        self._room = 1 << 14
+        self._models: dict[str, int] = {"": 0}
+        self._room = FIRST_ROOM
         self._times = np.full(self._room, np.nan)
-        """Time of a kept row at row % room; nan where none is kept."""
+        """Time of a kept row at row % room; nan where none is kept. The others lie likewise."""
+        self._terms: list[bytes] = [b""] * self._room
+        self._vectors = np.zeros((self._room, 0), dtype=np.int8)
+        self._scales = np.zeros(self._room, dtype=np.float32)
+        self._made_by = np.zeros(self._room, dtype=np.int16)
+        self._gains = np.zeros(self._room, dtype=np.float64)
+        self._first = np.zeros(self._room, dtype=np.int64)
         self._oldest = 0
         self._kept = 0
 
@@ -104,96 +123,134 @@ class Index:
 
     # ---- keeping
 
-    def add(self, time: float, packed: Ids, vector: Vector | None, model: str) -> int:
+    def add(self, time: float, packed: Ids, vector: Pressed | None, model: str) -> int:
         """Keep a row; returns its number."""
         row = self.next
         self.next += 1
         self._make_room(row)
-        self._times[row % self._room] = time
+        place = row % self._room
+        self._times[place] = time
         self._kept += 1
-        block = self._blocks.setdefault(row // BLOCK, _Block())
-        block.live += 1
-        place = row % BLOCK
         if len(packed):
-            block.terms[place] = packed.astype(np.int32).tobytes()
+            self._terms[place] = packed.astype(np.int32).tobytes()
             ids = packed // _PACK
-            self._ring[ids, self._written[ids] % RING] = row + 1
-            self._written[ids] += 1
-            self._seen[ids] += 1
-            self._log_seen[ids] = np.log(self._seen[ids] + 1.5) - _LOG_UNSEEN
-            if vector is not None and len(vector):
-                self._keep_vector(block, place, vector, model)
+            written = self._written[ids]
+            self._ring[ids, written % RING] = row + 1
+            self._written[ids] = written + 1
+            seen = self._seen[ids] + 1
+            self._seen[ids] = seen
+            self._log_seen[ids] = np.log(seen + 1.5) - _LOG_UNSEEN
+            if vector is not None:
+                self._keep_vector(place, vector, model)
         return row
 
-    @staticmethod
-    def _keep_vector(block: _Block, place: int, vector: Vector, model: str) -> None:
-        if block.vectors is None or block.vectors.shape[1] < len(vector):
-            wider = np.zeros((BLOCK, len(vector)), dtype=np.int8)
-            if block.vectors is not None:
-                wider[:, : block.vectors.shape[1]] = block.vectors
-            block.vectors = wider
-        block.vectors[place, : len(vector)], block.scales[place] = _in_bytes(vector)
-        block.models[place] = model
+    def _keep_vector(self, place: int, vector: Pressed, model: str) -> None:
+        dims = len(vector.bytes)
+        if self._vectors.shape[1] < dims:
+            wider = np.zeros((self._room, dims), dtype=np.int8)
+            wider[:, : self._vectors.shape[1]] = self._vectors
+            self._vectors = wider
+        self._vectors[place, :dims] = vector.bytes
+        self._scales[place] = vector.scale
+        self._made_by[place] = self._models.setdefault(model, len(self._models))
 
     def drop(self, row: int) -> None:
         """Forget a kept row."""
-        self._times[row % self._room] = np.nan
+        place = row % self._room
+        self._times[place] = np.nan
+        self._made_by[place] = 0
         self._kept -= 1
-        block = self._blocks[row // BLOCK]
-        packed = block.terms[row % BLOCK]
+        packed = self._terms[place]
         if packed:
             ids = np.frombuffer(packed, dtype=np.int32) // _PACK
-            self._seen[ids] -= 1
-            self._log_seen[ids] = np.log(self._seen[ids] + 1.5) - _LOG_UNSEEN
-            block.terms[row % BLOCK] = b""
-        block.live -= 1
-        if not block.live and (row // BLOCK) != self.next // BLOCK:
-            del self._blocks[row // BLOCK]
+            seen = self._seen[ids] - 1
+            self._seen[ids] = seen
+            self._log_seen[ids] = np.log(seen + 1.5) - _LOG_UNSEEN
+            self._terms[place] = b""
 
     def _make_room(self, row: int) -> None:
         """Rows that are kept must not meet at the same place."""
-        while self._oldest < row and np.isnan(self._times[self._oldest % self._room]):
+        while self._oldest < row and math.isnan(self._times[self._oldest % self._room]):
             self._oldest += 1
         if row - self._oldest < self._room:
             return
         kept = np.arange(self._oldest, row)
-        times = self._times[kept % self._room]
+        before, after = kept % self._room, kept % (2 * self._room)
+        terms = [b""] * (2 * self._room)
+        for old, new in zip(before.tolist(), after.tolist(), strict=True):
+            terms[new] = self._terms[old]
+        self._terms = terms
         self._room *= 2
-        self._times = np.full(self._room, np.nan)
-        self._times[kept % self._room] = times
+        times = np.full(self._room, np.nan)
+        times[after] = self._times[before]
+        self._times = times
+        self._vectors = self._moved(self._vectors, before, after)
+        self._scales = self._moved(self._scales, before, after)
+        self._made_by = self._moved(self._made_by, before, after)
+        self._gains = np.zeros(self._room, dtype=np.float64)
+        self._first = np.zeros(self._room, dtype=np.int64)
+
+    def _moved(self, values: npt.NDArray[Any], before: Ids, after: Ids) -> npt.NDArray[Any]:
+        """The values in the room as it is now, in steps: no second copy of all of them."""
+        wider = np.zeros((self._room, *values.shape[1:]), dtype=values.dtype)
+        for start in range(0, len(before), FIRST_ROOM):
+            part = slice(start, start + FIRST_ROOM)
+            wider[after[part]] = values[before[part]]
+        return wider
 
     # ---- asking
 
     def has_terms(self, row: int) -> bool:
         """False for a row that is found only through its thread."""
-        return bool(self._blocks[row // BLOCK].terms[row % BLOCK])
+        return bool(self._terms[row % self._room])
 
-    def weights(self, packed: Ids) -> tuple[Ids, Floats]:
-        """Buckets and tf-idf weights of a post's terms, both of shape (terms,)."""
+    def query(self, packed: Ids, vector: Pressed | None, model: str) -> Query:
+        """What is asked for a post with these packed terms and this vector."""
         ids = packed // _PACK
-        total = math.log(self._kept + 2) + 1.0 - _LOG_UNSEEN
-        return ids, _DAMPED[packed % _PACK] * (total - self._log_seen[ids])
+        weights = _DAMPED[packed % _PACK] * (self._unseen() - self._log_seen[ids])
+        length = float(weights @ weights)
+        if vector is None:
+            return Query(ids, weights, length, None, 0)
+        return Query(ids, weights, length, vector.bytes * vector.scale, self._models.get(model, 0))
 
-    def candidates(
-        self, ids: Ids, weights: Floats, most_terms: int, limit: int
-    ) -> npt.NDArray[np.int64]:
+    def query_of(self, row: int) -> Query:
+        """The same for a kept row."""
+        place = row % self._room
+        packed = np.frombuffer(self._terms[place], dtype=np.int32).astype(np.int64)
+        ids = packed // _PACK
+        weights = _DAMPED[packed % _PACK] * (self._unseen() - self._log_seen[ids])
+        model = int(self._made_by[place])
+        vector = self._vectors[place] * self._scales[place] if model else None
+        return Query(ids, weights, float(weights @ weights), vector, model)
+
+    def _unseen(self) -> float:
+        return math.log(self._kept + 2) + 1.0 - _LOG_UNSEEN
+
+    def candidates(self, query: Query, most_terms: int, limit: int) -> npt.NDArray[np.int64]:
         """Kept rows that share the rarest terms, those that share most first."""
+        ids, weights = query.ids, query.weights
         if len(ids) > most_terms:
             best = np.argsort(-weights, kind="stable")[:most_terms]
             ids, weights = ids[best], weights[best]
         rows = self._ring[ids] - 1
-        known = rows >= max(self._oldest, self.next - self._room, 0)
-        if not known.any():
-            return np.zeros(0, dtype=np.int64)
-        gains = np.broadcast_to((weights * weights)[:, None], rows.shape)[known]
-        found = rows[known].astype(np.int64)
-        alive = ~np.isnan(self._times[found % self._room])
-        found, places = np.unique(found[alive], return_inverse=True)
+        where = np.flatnonzero(rows.ravel() >= max(self._oldest, self.next - self._room, 0))
+        found = rows.ravel()[where].astype(np.int64)
+        places = found % self._room
+        alive = ~np.isnan(self._times[places])
+        if not alive.all():
+            where, found, places = where[alive], found[alive], places[alive]
         if not len(found):
             return found
-        total = np.round(np.bincount(places, weights=gains[alive]), 6)
-        order = np.lexsort((-found, -total))[:limit]
-        return found[order]
+        self._gains[places] = 0.0
+        np.add.at(self._gains, places, (weights * weights)[where // RING])
+        order = np.arange(len(found))
+        self._first[places[::-1]] = order[::-1]
+        once = self._first[places] == order
+        found, total = found[once], np.round(self._gains[places[once]], 6)
+        if len(found) > limit:
+            likely = total >= np.partition(total, -limit)[-limit]
+            found, total = found[likely], total[likely]
+        return np.asarray(found[np.lexsort((-found, -total))[:limit]])
 
     def time(self, row: int) -> float:
         """Time of a kept row, seconds since the epoch."""
@@ -203,63 +260,47 @@ class Index:
         """Times of kept rows, shape (rows,)."""
         return np.asarray(self._times[rows % self._room], dtype=np.float64)
 
-    def cosines(self, ids: Ids, weights: Floats, rows: Sequence[int]) -> Floats:
+    def cosines(self, query: Query, rows: Sequence[int]) -> Floats:
         """Tf-idf cosine of a post with each of the rows, shape (rows,).
 
         Less where they have fewer than `ENOUGH` terms in common: one may be chance in short texts.
         """
-        parts = [self._blocks[row // BLOCK].terms[row % BLOCK] for row in rows]
-        sizes = np.array([len(part) // 4 for part in parts])
+        room, count = self._room, len(rows)
+        parts = [self._terms[row % room] for row in rows]
+        sizes = [len(part) // 4 for part in parts]
         packed = np.frombuffer(b"".join(parts), dtype=np.int32)
         theirs = packed // _PACK
-        total = math.log(self._kept + 2) + 1.0 - _LOG_UNSEEN
-        values = _DAMPED[packed % _PACK] * (total - self._log_seen[theirs])
-        self._query[ids] = weights
-        owner = np.repeat(np.arange(len(rows)), sizes)
+        values = _DAMPED[packed % _PACK] * (self._unseen() - self._log_seen[theirs])
+        self._query[query.ids] = query.weights
         ours = self._query[theirs]
-        dots = np.bincount(owner, weights=values * ours, minlength=len(rows))
-        common = np.bincount(owner, weights=ours > 0, minlength=len(rows))
-        self._query[ids] = 0.0
-        squares = np.bincount(owner, weights=values * values, minlength=len(rows))
-        lengths = np.sqrt(np.maximum(squares * float(weights @ weights), 1e-12))
+        self._query[query.ids] = 0.0
+        owner = np.repeat(np.arange(count), sizes)
+        squares = np.bincount(owner, weights=values * values, minlength=count)
+        shared = np.flatnonzero(ours)
+        owner = owner[shared]
+        dots = np.bincount(owner, weights=values[shared] * ours[shared], minlength=count)
+        common = np.bincount(owner, minlength=count)
+        lengths = np.sqrt(np.maximum(squares * query.length, 1e-12))
         return np.asarray(dots / lengths * np.minimum(1.0, common / ENOUGH), dtype=np.float64)
 
-    def meanings(self, vector: Vector | None, model: str, rows: Sequence[int]) -> Floats:
+    def meanings(self, query: Query, rows: Sequence[int]) -> Floats:
         """Cosine of the sentence vectors, shape (rows,)."""
-        found = np.full(len(rows), UNKNOWN_COSINE)
-        if vector is None or not len(vector):
-            return found
-        places, theirs, scales = [], [], []
-        for place, row in enumerate(rows):
-            block = self._blocks[row // BLOCK]
-            if block.vectors is not None and block.models[row % BLOCK] == model:
-                places.append(place)
-                theirs.append(block.vectors[row % BLOCK])
-                scales.append(block.scales[row % BLOCK])
-        if places:
-            ours, scale = _in_bytes(vector)
-            matrix = np.array(theirs)[:, : len(ours)].astype(np.float32)
-            found[places] = (matrix @ ours.astype(np.float32)) * (np.array(scales) * scale)
-        return found
-
-    def packed(self, row: int) -> Ids:
-        """Packed terms of a kept row."""
-        packed = self._blocks[row // BLOCK].terms[row % BLOCK]
-        return np.frombuffer(packed, dtype=np.int32).astype(np.int64)
-
-    def vector(self, row: int) -> tuple[Vector | None, str]:
-        """Vector of a kept row and the model that made it."""
-        block = self._blocks[row // BLOCK]
-        model = block.models[row % BLOCK]
-        if block.vectors is None or not model:
-            return None, ""
-        scaled = block.vectors[row % BLOCK].astype(np.float32) * block.scales[row % BLOCK]
-        return scaled, model
+        if query.vector is None or not query.model:
+            return np.full(len(rows), UNKNOWN_COSINE)
+        places = np.array(rows, dtype=np.int64) % self._room
+        vectors = self._vectors[places, : len(query.vector)].astype(np.float32)
+        found = (vectors @ query.vector) * self._scales[places]
+        same = self._made_by[places] == query.model
+        return np.where(same, found, UNKNOWN_COSINE).astype(np.float64)
 
 
-def _in_bytes(vector: Vector) -> tuple[Bytes, np.float32]:
-    """8-bit form of a vector, and what its numbers must be multiplied with for unit length."""
-    peak = float(np.abs(vector).max())
-    small = np.rint(vector * (127.0 / peak if peak else 0.0)).astype(np.int8)
-    length = float(np.sqrt((small.astype(np.float32) ** 2).sum()))
-    return small, np.float32(1.0 / length if length else 0.0)
+def pressed(vector: Vector | None) -> Pressed | None:
+    """8-bit form of a vector of any length; None where there is none, or only zeros."""
+    if vector is None or not len(vector):
+        return None
+    peak = float(max(vector.max(), -vector.min()))
+    if not peak:
+        return None
+    small = np.rint(vector * (127.0 / peak)).astype(np.int8)
+    wide = small.astype(np.float32)
+    return Pressed(small, np.float32(1.0 / math.sqrt(float(wide @ wide))))

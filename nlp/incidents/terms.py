@@ -11,6 +11,7 @@ import sys
 import unicodedata
 import zlib
 from collections.abc import Sequence
+from functools import lru_cache
 
 MAX_CHARS = 400
 """Long messages are compared by their beginning: what they are about stands there."""
@@ -37,9 +38,10 @@ _SPACE = re.compile(r"\s+")
 
 def own_words(text: str) -> str:
     """What the author added: the part before the first `//@` of a repost chain."""
-    return _CHAIN.sub("", text)
+    return _CHAIN.sub("", text) if "//" in text else text
 
 
+@lru_cache(maxsize=64)
 def plain(title: str | None, text: str) -> str:
     """Text to compare: without links, handles, emoticons and platform phrases; lower case."""
     text = own_words(text) or text
