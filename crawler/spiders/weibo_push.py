@@ -159,13 +159,17 @@ class WeiboPush(PollingSpider):
             headers={"User-Agent": f"Huiyin/{__version__} (official API client)"},
         ) as client:  # fmt: skip
             while not job.stopping():
-                for source in job.of(self.name):
+                mine = {one.id: one for one in job.of(self.name)}
+                for source in mine.values():
                     if self._may_begin(source, loop.time()):
                         self._listen(source, client, loop)
                 for one, task in list(self._open.values()):
+                    if one.source.id not in mine:  # paused, or another host's now
+                        task.cancel()
+                        one.ended = True
                     for item in self._heard(one, task):
                         yield item
-                if job.once and {one.id for one in job.of(self.name)} <= self._once_done:
+                if job.once and mine.keys() <= self._once_done:
                     break
                 await asyncio.sleep(_TICK)
             for one, task in list(self._open.values()):
