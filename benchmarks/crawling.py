@@ -240,12 +240,13 @@ def day(speed_up: float) -> tuple[list[Row], dict[str, Any]]:
 
     start = datetime(2026, 3, 4, 16, 0, tzinfo=UTC)  # midnight in Shanghai
     lists = {"mentions": 600, "comments_to_me": 900, "comments_mentions": 100, "timeline": 20}
+    asked_for = [*lists, "counts"]
     origin = time.time() + 20
     clock: dict[str, Any] = {"start": start.isoformat(), "origin": origin, "speed": speed_up}
     played = platform(day={**clock, "lists": lists}, limit=100, tells_limit=True)
     with played as root, tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        child = crawl(place, root, endpoints=list(lists), every=60, **clock)
+        child = crawl(place, root, endpoints=asked_for, every=60, **clock)
         time.sleep(origin - time.time() + 86_000 / speed_up)
         child.terminate()
         child.join(60)
@@ -254,7 +255,7 @@ def day(speed_up: float) -> tuple[list[Row], dict[str, Any]]:
             told = json.load(answer)
     asked = {path: n for path, n in told["calls"].items() if "rate_limit" not in path}
     calls, refused = sum(asked.values()), told["refused"]
-    beside = {one: plan_of(one) for one in lists}
+    beside = {one: plan_of(one) for one in asked_for}
     quota = Quota(id="", limit=100, window_seconds=86400, resets_at=start)
     promised = {name: plan(one, beside.values(), quota) for name, one in beside.items()}
     rows: list[Row] = [
@@ -268,10 +269,10 @@ def day(speed_up: float) -> tuple[list[Row], dict[str, Any]]:
         if not late:
             rows.append((f"{name}: seen by day", "some", "none", False))
             continue
-        bar, p95 = promised[name].day_seconds, late[int(0.95 * (len(late) - 1))]
+        bar, p95 = promised[name].seen_by_day, late[int(0.95 * (len(late) - 1))]
         figures[name] = {"promised_seconds": bar, "p95": p95, "posts": len(late)}
         rows.append((f"{name}: seen by day after, p95", f"<= {bar / 60:.0f} min",
-                     f"{p95 / 60:.0f} min", p95 <= bar * 1.1))  # fmt: skip
+                     f"{p95 / 60:.0f} min", p95 <= bar))  # fmt: skip
     return rows, figures
 
 
@@ -293,13 +294,14 @@ def main() -> None:
     said = options.parse_args()
     FORKS.set_forkserver_preload(["tests.crawler.reader", "tests.crawler.preload"])
     part = 10 if said.small else 1
-    # the day is not run faster: a second of work here would be many minutes there
+    # the day is not run faster: a second of work here is two minutes there, and the promise of
+    # half an hour allows for a few seconds
     parts: dict[str, Callable[[], tuple[list[Row], dict[str, Any]]]] = {
         "speed": lambda: speed(20_000 // part, 3),
         "complete": lambda: complete(100_000 // part, 0, 1800),
         "kills": lambda: complete(100_000 // part, 50 // part, 1800),
         "fresh": lambda: freshness(120 / part if part == 1 else 40),
-        "day": lambda: day(240),
+        "day": lambda: day(120),
     }
     found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     print(f"load {os.getloadavg()}, {os.cpu_count()} cores")

@@ -30,6 +30,8 @@ SMALL = 5000
 """Allowances up to this are booked call by call; larger ones every few seconds."""
 _UNITS = {"HOURS": 3600, "HOUR": 3600, "DAYS": 86400, "DAY": 86400, "MINUTES": 60}
 CALLS_A_READING = 1.0
+START_SECONDS = 3.0
+"""A reading waits for its turn (1 to 1.5 s between two calls to a host) and for the disk."""
 COMMERCIAL = "commercial"
 COMMERCIAL_HOURLY = 50_000
 """Calls an hour of one address on the commercial host, as every one of its pages states."""
@@ -60,20 +62,36 @@ class Plan:
     """Pause between two readings by day."""
     night_seconds: float
     calls_a_day: float
+    reading_seconds: float = 0.0
+    """From the beginning of a reading until what it brings is stored."""
+
+    @property
+    def seen_by_day(self) -> float:
+        """So late a post is seen at most (seconds): made just after one reading's answer, it comes
+
+        with the next one's. Holds for what is made so long before the night begins.
+        """
+        return self.day_seconds + self.reading_seconds
+
+    @property
+    def seen_by_night(self) -> float:
+        """The same between 23:00 and 07:00, and across their borders."""
+        return self.night_seconds + self.reading_seconds
 
 
 def plan(source: Source, beside: Iterable[Source], quota: Quota | None) -> Plan:
     """The pauses of `source` with the others that share the allowance (itself among them)."""
     wish = source.every_seconds
+    takes = START_SECONDS + 2 * (source.answer_seconds or 0.5)
     if quota is None:
-        return Plan(wish, wish, 86400 / wish)
+        return Plan(wish, wish, 86400 / wish, takes)
     total = sum(weight_of(one) for one in beside if not one.paused) or weight_of(source)
     share = weight_of(source) / max(total, weight_of(source))
     calls = quota.limit * (1 - RESERVE) * share / CALLS_A_READING
     day = paced_day() if quota.window_seconds >= 86400 else quota.window_seconds
     pause = max(wish, day / max(calls, 1e-9))
     night = max(wish, pause / NIGHT) if quota.window_seconds >= 86400 else pause
-    return Plan(pause, night, 16 * 3600 / pause + 8 * 3600 / night)
+    return Plan(pause, night, 16 * 3600 / pause + 8 * 3600 / night, takes)
 
 
 def paced_day() -> float:

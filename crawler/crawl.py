@@ -5,10 +5,12 @@ from __future__ import annotations
 import ipaddress
 import logging
 import signal
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
@@ -24,6 +26,7 @@ from crawler.privacy import Identity
 from crawler.rounds import Round
 from crawler.sources import EVERYTHING, SPIDER, SPIDERS, ensure_sources, known_sources
 from crawler.tending import Ends, Tender
+from crawler.values import weibo_id_time
 from crawler.weibo_api import ENDPOINTS
 from huiyin import __version__
 from huiyin.clock import Clock, monotonic
@@ -39,6 +42,9 @@ Accounts = AccountBook | Callable[[], AccountBook]
 Tokens = Callable[[], Mapping[str, SecretStr]]
 _CHECKED_A_ROUND = 5
 """Posts asked for by number in a round; each costs a call."""
+SWITCH_SECONDS = 0.0005
+"""How long the writing thread may keep the interpreter while an answer comes in. An answer comes in
+many small pieces, and with Python's 5 ms each of them would wait that long."""
 _REACTOR = "twisted.internet.asyncioreactor.AsyncioSelectorReactor"
 
 
@@ -110,9 +116,12 @@ class CrawlJob:
         return stored.record if stored else source
 
     def missing(self, one: Round) -> list[int]:
-        """Numbers of stored posts that the round's list should have held and did not."""
+        """Numbers of posts stored before that the round's list should have held and did not."""
+        upto = weibo_id_time(str(one.cursor)) if one.cursor else None
+        if upto is None or upto < one.oldest_time():
+            return []
         kinds = (Kind.NOTICE,) if one.endpoint.name == "timeline" else (Kind.POST, Kind.REPOST)
-        filters = Filters(since=one.oldest_time(), until=one.started, kinds=kinds,
+        filters = Filters(since=one.oldest_time(), until=upto + timedelta(seconds=1), kinds=kinds,
                           offices=(one.source.account,))  # fmt: skip
         stored = (
             int(post.id.partition(":")[2])
@@ -121,7 +130,7 @@ class CrawlJob:
         )
         inside = (
             number for number in stored
-            if one.lowest <= number <= one.newest and number not in one.seen
+            if one.lowest <= number <= one.cursor and number not in one.seen
         )  # fmt: skip
         return list(islice(inside, _CHECKED_A_ROUND))
 
@@ -202,10 +211,12 @@ def _run_reactor(
     for ended in endings:
         ended.addErrback(lambda failure: failures.append(failure.value))
     defer.DeferredList(endings).addBoth(lambda _: reactor.stop())
-    before = _on_signals(job.stop)
+    before, switching = _on_signals(job.stop), sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_SECONDS)
     try:
         reactor.run(installSignalHandlers=False)
     finally:
+        sys.setswitchinterval(switching)
         for number, handler in before.items():
             signal.signal(number, handler)
     return failures[0] if failures else None
@@ -253,6 +264,8 @@ def scrapy_settings(url: str, *more: str) -> dict[str, Any]:
         "AUTOTHROTTLE_START_DELAY": 1.0,
         "DOWNLOAD_DELAY": 0.0 if local else 1.0,
         "CONCURRENT_REQUESTS_PER_DOMAIN": 8 if local else 1,
+        # Answers whose pages are not on disk yet; more than this, and nothing more is asked.
+        "SCRAPER_SLOT_MAX_ACTIVE_SIZE": 16 << 20,
         "RETRY_TIMES": 3,
         "RETRY_HTTP_CODES": [500, 502, 503, 504, 522, 524, 408],
         "TWISTED_REACTOR": _REACTOR,

@@ -6,6 +6,7 @@ Add one, stop it and let it go on, and tell how fresh it can be with its allowan
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -161,7 +162,7 @@ class Outlook:
     @property
     def seen_after(self) -> str:
         """How late a post may be seen, in words."""
-        day, night = self.plan.day_seconds, self.plan.night_seconds
+        day, night = self.plan.seen_by_day, self.plan.seen_by_night
         words = f"{_span(day)}内"
         return words if night <= day * 1.01 else f"{words}（夜间 {_span(night)}）"
 
@@ -188,5 +189,8 @@ def outlook(
 
 def _span(seconds: float) -> str:
     if seconds < 90:
-        return f"{seconds:.0f} 秒"
-    return f"{seconds / 60:.0f} 分钟" if seconds < 5400 else f"{seconds / 3600:.1f} 小时"
+        return f"{math.ceil(seconds)} 秒"
+    # rounded up: a promise that is a little short would be broken
+    if seconds < 5400:
+        return f"{math.ceil(seconds / 60)} 分钟"
+    return f"{math.ceil(seconds / 360) / 10:.1f} 小时"

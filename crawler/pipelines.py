@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -32,6 +34,8 @@ T = TypeVar("T")
 _SAVE_EVERY = 1.0
 _CUT_MARK = re.compile(r"[.…\s]*(?:全文|展开)?[.…\s\u200b]*\Z")
 """How a list ends a text that it cuts."""
+_TOGETHER = 2000
+"""Objects of the pages that are written together."""
 _LOOKED_AT = 10
 """Of every so many pages one object is looked through for fields that no table names."""
 
@@ -47,6 +51,14 @@ class PageItem:
     """Numbers that are all stored once this page is."""
     posts: Callable[[Any, Builder], Iterator[Post]] | None = field(default=None, repr=False)
     """Makes posts of an object; default: the reading's own way."""
+
+
+@dataclass(eq=False)
+class _Waiting:
+    """A page on its way to the disk."""
+
+    item: PageItem
+    done: asyncio.Future[None]
 
 
 @dataclass(eq=False)
@@ -85,6 +97,10 @@ class ArchivePipeline:
         self._pool = ThreadPool(minthreads=1, maxthreads=1, name="archive-writer")
         self._saved: dict[str, float] = {}
         self._pages = 0
+        self._waiting: deque[_Waiting] = deque()
+        self._writer: asyncio.Future[None] | None = None
+        self._singly = 0
+        """So many pages are written one by one, to find the one that cannot be stored."""
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
@@ -123,24 +139,85 @@ class ArchivePipeline:
         return result
 
     async def _store(self, item: PageItem) -> None:
+        """Wait until the page is on disk or lost. While a write waits for the disk, the reactor
+
+        reads on; the pages that came meanwhile are the next write. So nothing waits when there is
+        little, and much costs few waits. How much may wait is up to Scrapy
+        (SCRAPER_SLOT_MAX_ACTIVE_SIZE): an answer counts until its page is stored.
+        """
         if not item.objects:
             item.round.page_stored(0, item.covers)
             return
-        try:
-            done = await self._in_thread(lambda: self._write(item))
-        except ArchiveError as error:
-            log.error("page not stored", source=item.round.source.id, error=str(error))
-            item.round.page_lost(CollectError(f"读到的内容没能入库：{error.message}", error.mend))
-            return
-        except BaseException:
-            item.round.page_lost(CollectError("读到的内容没能入库", "看日志 crawl.log"))
-            raise
-        item.round.page_stored(done.new, item.covers)
-        self._spider.job.progress(item.round.source.id, done)
-        if self._is_due(item.round):
-            await self._in_thread(lambda: self._checkpoint(item.round))
+        one = _Waiting(item, asyncio.get_running_loop().create_future())
+        self._waiting.append(one)
+        if self._writer is None:
+            self._writer = asyncio.ensure_future(self._write_waiting())
+        await one.done
 
-    def _write(self, item: PageItem) -> PutReport:
+    async def _write_waiting(self) -> None:
+        try:
+            await self._write_all()
+        finally:
+            self._writer = None
+
+    async def _write_all(self) -> None:
+        while self._waiting:
+            batch = self._take()
+            pages = [one.item for one in batch]
+            try:
+                done = await self._in_thread(lambda: self._write(pages))  # noqa: B023 - awaited
+            except Exception as error:  # noqa: BLE001 - told to each page's round
+                if len(batch) > 1:
+                    self._waiting.extendleft(reversed(batch))
+                    self._singly = len(batch)
+                else:
+                    self._lost(batch[0], error)
+                continue
+            one = pages[0].round
+            for number, page in enumerate(pages):
+                one.page_stored(0 if number else done.new, page.covers)
+            for waiting in batch:
+                waiting.done.set_result(None)
+            await self._stored(one, done)
+
+    async def _stored(self, one: Reading, done: PutReport) -> None:
+        try:
+            self._spider.job.progress(one.source.id, done)
+            if self._is_due(one):
+                await self._in_thread(lambda: self._checkpoint(one))
+        except Exception:  # what waits must be written all the same
+            log.exception("after a write", source=one.source.id)
+
+    def _take(self) -> list[_Waiting]:
+        """Pages of one round that wait together, in their order."""
+        batch = [self._waiting.popleft()]
+        if self._singly:
+            self._singly -= 1
+            return batch
+        objects = len(batch[0].item.objects)
+        while self._waiting and self._waiting[0].item.round is batch[0].item.round:
+            objects += len(self._waiting[0].item.objects)
+            if objects > _TOGETHER:
+                break
+            batch.append(self._waiting.popleft())
+        return batch
+
+    def _lost(self, one: _Waiting, error: Exception) -> None:
+        item = one.item
+        if not isinstance(error, ArchiveError):  # a mistake of ours: Scrapy logs it
+            item.round.page_lost(CollectError("读到的内容没能入库", "看日志 crawl.log"))
+            one.done.set_exception(error)
+            return
+        log.error("page not stored", source=item.round.source.id, error=str(error))
+        item.round.page_lost(CollectError(f"读到的内容没能入库：{error.message}", error.mend))
+        one.done.set_result(None)
+
+    def _write(self, pages: Sequence[PageItem]) -> PutReport:
+        """Store pages of one round; all of them are on disk when it returns."""
+        posts = [post for page in pages for post in self._posts_of(page)]
+        return self._spider.job.archive.put_posts(posts) if posts else PutReport()
+
+    def _posts_of(self, item: PageItem) -> Iterable[Post]:
         job, source = self._spider.job, item.round.source
         build = Builder(
             identity=job.identity, accounts=job.accounts, office=source.account,
@@ -159,7 +236,7 @@ class ArchivePipeline:
         if self._pages % _LOOKED_AT == 1:
             job.unknown.update(unknown_paths(item.objects[0]))
         self._keep_whole(posts, filter(is_cut_short, item.objects))
-        return job.archive.put_posts(list(posts.values())) if posts else PutReport()
+        return posts.values()
 
     def _keep_whole(self, posts: dict[str, Post], cut: Iterable[Mapping[str, Any]]) -> None:
         """A list shows the beginning of a long post again: the whole that is stored stays."""

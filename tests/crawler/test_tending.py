@@ -116,6 +116,32 @@ def test_a_day_of_due_times_keeps_inside_the_plan() -> None:
     assert paced_day() == 16 * 3600 + 0.3 * 8 * 3600
 
 
+@pytest.mark.parametrize("limit", [100, 400])
+def test_what_a_page_promises_is_kept_all_day(limit: int) -> None:
+    """Each post of the day is stored at most so long after it was made as its source's page says.
+
+    (What is made so shortly before the night that its reading falls into it has the night's.)
+    """
+    quota = Quota(id="q", limit=limit, window_seconds=86400, resets_at=NOW)
+    names = ("mentions", "comments_to_me", "comments_mentions", "timeline", "counts")
+    sources = [source(name, every_seconds=60, answer_seconds=0.8) for name in names]
+    midnight = datetime(2026, 3, 4, 16, 0, tzinfo=UTC)  # in Shanghai
+    for one in sources:
+        planned = plan(one, sources, quota)
+        begins = [midnight]
+        while begins[-1] < midnight + timedelta(days=2):
+            # the loop looks each 50 ms, and the reading begins when the call before has ended
+            begins.append(next_due(begins[-1], planned) + timedelta(seconds=0.05))
+        answered = timedelta(seconds=1.5 + 0.8)
+        stored = timedelta(seconds=planned.reading_seconds)
+        for minute in range(24 * 60):
+            made = midnight + timedelta(minutes=minute)
+            seen = next(at for at in begins if at + answered >= made) + stored
+            by_day = minute >= 7 * 60 and minute * 60 + planned.day_seconds < 23 * 3600
+            promise = planned.seen_by_day if by_day else planned.seen_by_night
+            assert (seen - made).total_seconds() <= promise + 0.1, (one.id, made, seen)
+
+
 def test_the_books_survive_a_kill_and_a_second_process(archive: Archive) -> None:
     one, other = Budget(archive, 5), Budget(archive, 5)
     for budget in (one, other, one):
