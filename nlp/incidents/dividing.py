@@ -25,9 +25,10 @@ BRIDGES = 0.6
 LOOKED_AT = 64
 """Posts of a group that are compared to divide it."""
 DIVIDE_BELOW = 0.12
-"""Mean similarity of two parts under which they are two matters."""
+"""Similarity of two parts under which they are two matters: the median over their pairs, because
+the posts that chained them, which speak of both, lift the mean."""
 DIVIDE_GAIN = 0.06
-"""So much more alike than the parts must each part be in itself."""
+"""So much more alike than the parts must each part be in itself, on average."""
 LEAST = 3
 """Posts of the smaller part."""
 
@@ -65,7 +66,7 @@ def parts(grouper: Grouper, group: str) -> list[int]:
     later = labels != labels[0]
     if min(int(later.sum()), int((~later).sum())) < LEAST:
         return []
-    between = float(similar[np.ix_(later, ~later)].mean())
+    between = float(np.median(similar[np.ix_(later, ~later)]))
     within = min(_within(similar, later), _within(similar, ~later))
     if between >= DIVIDE_BELOW or within < between + DIVIDE_GAIN:
         return []
