@@ -77,7 +77,10 @@ def contact(
     """看来件人封存的电话：只有经办人能看，每看一次记一笔；办结后销毁。"""
     with opened() as app:
         password = typer.prompt("密码", hide_input=True)
-        actor = app.people.sign_in(user, password).actor(app.clock())
+        session = app.people.sign_in(user, password)
+        if session.person.must_change_password:
+            raise InputError("一次性密码还没有改过", "先在控制台登录一次，改成自己的密码")
+        actor = session.actor(app.clock())
         number = app.contacts.open(case, actor, why, app.clock())
     out.print(Text(f"电话：{number}　已记录：{actor.name} 看了一次。请不要抄进办件或草稿。"))
 

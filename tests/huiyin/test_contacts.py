@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner, Result
 
 from archive import open_archive
 from archive.base import Archive
+from huiyin.cli import app
+from huiyin.commands.common import opened as open_app
 from huiyin.contacts import LONGEST_KEPT, SETTLES, Contacts, Sealer, make_keys
 from huiyin.errors import HuiyinError, InputError, NotAllowed, NotFound, SettingsError
 from huiyin.records import (
@@ -179,3 +183,32 @@ def test_keys(tmp_path: Path, secrets: Path, archive: Archive, case: Case) -> No
     assert Contacts(archive, secrets).open(case.id, LI, "查", NOW) == PHONE
     with pytest.raises(NotFound):
         Contacts(archive, secrets).open("case:none", LI, "查", NOW)
+
+
+def test_from_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As staff do it: note a call with its number, look at it, with a password of one's own."""
+    monkeypatch.setenv("HUIYIN_HOME", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "250")
+
+    def run(*arguments: str, said: str = "") -> Result:
+        return CliRunner().invoke(app, list(arguments), input=said)
+
+    assert "contact.key" in run("init").stdout
+    added = run("add", "路灯坏了三天", "--how", "phone", "--phone", PHONE, "--json")
+    assert added.exit_code == 0 and PHONE not in added.output
+    name = json.loads(added.stdout)["id"]
+    with open_app() as opened:
+        one = Case(id="case:1", offices=("office:default",), post=name, account="office:default",
+                   opened_at=NOW, due_at=NOW)  # fmt: skip
+        opened.archive.create(one)
+        first = opened.people.add("li", "李", (Role.DRAFTER,), ("*",), by="cli")
+        look = ("contact", "case:1", "--user", "li", "--why", "回电")
+        early = run(*look, said=f"{first}\n")
+        assert isinstance(early.exception, InputError)
+        session = opened.people.sign_in("li", first)
+        opened.people.change_password(session, first, "a longer password 1")
+    seen = run(*look, said="a longer password 1\n")
+    assert seen.exit_code == 0 and PHONE in seen.stdout, seen.output
+    wrong = run(*look, said="guessed\n")
+    assert wrong.exit_code and PHONE not in wrong.output
+    assert run("add", "又一件", "--phone", "没有").exit_code
