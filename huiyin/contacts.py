@@ -140,24 +140,30 @@ class Contacts:
 
     def sweep(self, at: datetime) -> int:
         """Destroy what is no longer needed; returns how many. Doing it twice changes nothing."""
-        done = 0
-        for stored in self._archive.records(Contact, ALL, state="sealed", limit=1000):
-            one = stored.record
-            cases = [
-                case.record for case in self._archive.records(Case, ALL, ref=one.post, limit=9)
-            ]
-            closed = bool(cases) and all(case.state is CaseState.CLOSED for case in cases)
-            post = self._archive.get_posts([one.post], ALL).get(one.post)
-            gone = post is None or post.deleted_at is not None
-            if at - one.sealed_at < SETTLES:  # its message may be on its way
-                continue
-            if closed or at - one.sealed_at > LONGEST_KEPT or (gone and not cases):
-                why = "办结" if closed else "到期" if not gone else "原文已不在"
-                self._archive.change(
-                    Contact, one.id, ALL, lambda had, why=why: _emptied(had, at, why)
-                )
-                done += 1
+        done, after = 0, ""
+        while page := self._archive.records(Contact, ALL, state="sealed", limit=500, after=after):
+            after = page[-1].record.id
+            done += sum(self._spent(one.record, at) for one in page)
         return done
+
+    def _spent(self, one: Contact, at: datetime) -> bool:
+        """Destroy it when its time is over: its case closed, its message gone, or too old."""
+        settled = at - one.sealed_at >= SETTLES  # before, its message may be on its way
+        cases = [case.record for case in self._archive.records(Case, ALL, ref=one.post, limit=9)]
+        if cases and all(case.state is CaseState.CLOSED for case in cases):
+            why = "办结"
+        elif at - one.sealed_at > LONGEST_KEPT:
+            why = "到期"
+        elif settled and not cases and self._is_gone(one.post):
+            why = "原文已不在"
+        else:
+            return False
+        self._archive.change(Contact, one.id, ALL, lambda had: _emptied(had, at, why))
+        return True
+
+    def _is_gone(self, post: str) -> bool:
+        found = self._archive.get_posts([post], ALL).get(post)
+        return found is None or found.deleted_at is not None
 
 
 def make_keys(folder: Path) -> bool:

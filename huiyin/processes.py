@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger("huiyin")
 DRAFTER = Actor.system("drafter")
 CASES_EVERY_SECONDS = 3.0
+SWEEP_EVERY_SECONDS = 30.0
 DRAFTS = 10
 IDLE_SECONDS = 0.5
 TROUBLE_SECONDS = 5.0
@@ -50,7 +51,7 @@ class _Office:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._opened_at = float("-inf")
+        self._opened_at = self._swept_at = float("-inf")
         self._refused: set[str] = set()
 
     def run_once(self) -> int:
@@ -58,8 +59,10 @@ class _Office:
         opened = 0
         if monotonic() - self._opened_at >= CASES_EVERY_SECONDS:
             opened = len(self._app.case_opener.run_once().opened)
-            self._app.contacts.sweep(self._app.clock())
             self._opened_at = monotonic()
+        if monotonic() - self._swept_at >= SWEEP_EVERY_SECONDS:
+            self._app.contacts.sweep(self._app.clock())
+            self._swept_at = monotonic()
         return opened + self._draft()
 
     def _draft(self) -> int:
@@ -97,9 +100,12 @@ def crawl(app: App, stop: Event) -> bool:
     """Run the Scrapy process over all due sources; it shares them with other hosts by leases."""
     from crawler import ensure_sources, run_crawl
     from crawler.login import TokenStore
+    from crawler.pictures.links import collect_into
     from huiyin.looks import answer_in_background
+    from huiyin.picturing import links_of
 
     answer_in_background(app, stop)  # also before there is anything to read
+    collect_into(links_of(app.settings), stop)
     settings, weibo = app.settings, app.settings.weibo
     store = TokenStore(settings.path(settings.secrets.folder))
 
