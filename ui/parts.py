@@ -149,7 +149,7 @@ def _sure(name: str, probabilities: Mapping[str, float], label: str) -> str:
 
 def post_card(
     post: Post, now: datetime, *, hit: Hit | None = None, number: int | None = None,
-    with_analysis: bool = True,
+    with_analysis: bool = True, pictures: Child = None,
 ) -> Markup:  # fmt: skip
     """One post with everything known about it; its text is text and nothing else."""
     first = [
@@ -159,6 +159,7 @@ def post_card(
         span(author_words(post), cls="hy-small"),
         span(when(post.created_at, now), cls="hy-muted"),
         span(reading_delay(post), cls="hy-muted"),
+        badge(f"作者改过（{when(post.edited_at, now)}）", "amber") if post.edited_at else None,
     ]
     body: list[Child] = [row(*first)]
     if post.deleted_at is not None:
@@ -168,6 +169,7 @@ def post_card(
             body.append(div(post.title, cls="hy-title"))
         spans = hit.highlights if hit is not None else ()
         body.append(div(marked(post.text, spans), cls="hy-text"))
+        body.append(pictures)
     if with_analysis and post.deleted_at is None:
         body.append(row(*analysis_badges(post.analysis)))
     body.append(row(span(counts_words(post), cls="hy-muted"), *_media(post), _original(post)))

@@ -6,6 +6,7 @@ from crawler.own_posts import RULE
 from huiyin.records import Alert, AlertState, Scope
 from tests.ui.conftest import Console, page_html, press
 from tests.ui.seed import CITY
+from ui.parts import post_card
 
 ALL = Scope.everything()
 
@@ -28,3 +29,10 @@ def test_an_own_post_that_nobody_approved_is_explained_on_the_first_page(console
     assert stored is not None and stored.record.state is AlertState.ACKNOWLEDGED
     (act,) = stored.record.acts
     assert (act.actor, act.why) == ("lin", "宣传科用手机直接发的")
+
+
+def test_an_edited_post_says_so(console: Console):
+    post = next(iter(console.archive.iter_posts(ALL)))
+    assert "作者改过" not in str(post_card(post, console.seeded.now))
+    changed = post.model_copy(update={"edited_at": console.seeded.now})
+    assert "作者改过" in str(post_card(changed, console.seeded.now))
