@@ -7,6 +7,7 @@ The outcome does not depend on the order in which readings arrive:
 - each count: the newest reading that said it; None never replaces a number; of two at the same
   moment the larger.
 - offices and mentions: all that any reading named.
+- what was read in its pictures stays, whichever reading brought it.
 - a deletion holds for ever.
 """
 
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from huiyin.records import Metrics, Post
+from huiyin.records import Media, Metrics, Post, split_picture_text, with_picture_text
 
 COUNTS = ("reposts", "comments", "likes")
 CountedAt = tuple[datetime | None, datetime | None, datetime | None]
@@ -63,15 +64,14 @@ def merge_words(old: Post, new: Post) -> Post:
     }
     newer = _rank(new) > _rank(old)
     edits = [at for at in (old.edited_at, new.edited_at) if at is not None]
-    if is_reworded(old.text, new.text):
+    text, media = _with_pictures(old, new, newer=newer)
+    if is_reworded(split_picture_text(old.text)[0], split_picture_text(new.text)[0]):
         edits.append((old if newer else new).read_at)
     if edits:
         update["edited_at"] = max(edits)
+    update |= {"text": text, "media": media}
     if newer:
-        update |= {
-            "text": new.text, "title": new.title, "media": new.media, "kind": new.kind,
-            "read_at": new.read_at,
-        }  # fmt: skip
+        update |= {"title": new.title, "kind": new.kind, "read_at": new.read_at}
     for name in ("url", "parent", "root", "region"):
         was, comes = getattr(old, name), getattr(new, name)
         if comes is not None and (newer or was is None):
@@ -79,6 +79,18 @@ def merge_words(old: Post, new: Post) -> Post:
     if new.author.key is not None and (newer or old.author.key is None):
         update["author"] = new.author
     return old.model_copy(update=update)
+
+
+def _with_pictures(old: Post, new: Post, *, newer: bool) -> tuple[str, tuple[Media, ...]]:
+    """Text and media of the newer reading, with what was read in the pictures by whichever did."""
+    first, second = (new, old) if newer else (old, new)
+    said, pictured = split_picture_text(first.text)
+    text = with_picture_text(said, pictured or split_picture_text(second.text)[1])
+    media = first.media
+    same = [one.kind for one in media] == [one.kind for one in second.media]
+    if same and not any(one.was_read for one in media):
+        media = second.media if any(one.was_read for one in second.media) else media
+    return text, media
 
 
 def merge_counts(
@@ -149,7 +161,8 @@ def _counts(metrics: Metrics | None) -> tuple[int | None, ...]:
 
 
 def _rank(post: Post) -> tuple[datetime, int, str, str]:
-    return post.read_at, len(post.text), post.text, post.title or ""
+    said, _ = split_picture_text(post.text)
+    return post.read_at, len(said), said, post.title or ""
 
 
 def _united(old: tuple[str, ...], new: tuple[str, ...]) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from crawler.build import Builder, author_kind
+from crawler.pictures.links import note as note_pictures
 from crawler.values import mid_to_bid, parse_count, plain_text, weibo_number
 from huiyin.records import Kind, Post
 
@@ -145,6 +146,7 @@ def status_posts(status: Json, build: Builder, original: str | None = None) -> I
     root = number_of(inner) if isinstance(inner, Mapping) else original
     parent = status.get("pidstr") or status.get("pid") if root else None
     parent = parent or root or status.get("in_reply_to_status_id")
+    note_pictures(f"{PLATFORM}:{number}", picture_links(status), build.now)
     yield build.post(
         platform=PLATFORM,
         native=number,
@@ -204,6 +206,23 @@ def _pictures(status: Json) -> int:
             return len(status[name])
     count = status.get("pic_num")
     return count if isinstance(count, int) else int(bool(status.get("thumbnail_pic")))
+
+
+def picture_links(status: Json) -> tuple[str, ...]:
+    """Addresses of a post's pictures in the large form; they carry its author's number."""
+    found: list[str] = []
+    pics = status.get("pics")
+    for one in pics if isinstance(pics, list) else ():
+        if isinstance(one, Mapping):
+            large = one.get("large")
+            found.append(str((large if isinstance(large, Mapping) else one).get("url") or ""))
+    shown = status.get("pic_urls")
+    for one in shown if not found and isinstance(shown, list) else ():
+        if isinstance(one, Mapping):
+            found.append(str(one.get("thumbnail_pic") or "").replace("/thumbnail/", "/large/"))
+    if not found:
+        found.append(str(status.get("original_pic") or ""))
+    return tuple(dict.fromkeys(one for one in found if one.startswith(("http://", "https://"))))
 
 
 def _page_type(status: Json) -> str:

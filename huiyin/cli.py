@@ -18,6 +18,7 @@ from huiyin.commands import (
     models,
     operate,
     people,
+    pictures,
     sources,
 )
 from huiyin.commands.common import err
@@ -42,6 +43,7 @@ app.command()(operate.doctor)
 app.command("import")(data.import_)
 app.command()(doors.add)
 app.command()(doors.inbox)
+app.command()(pictures.pictures)
 app.command()(doors.form)
 app.command()(doors.contact)
 app.command()(doors.collect)

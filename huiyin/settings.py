@@ -146,6 +146,23 @@ class CollectSettings(Section):
     """Collecting stations on another network: name -> their public key."""
 
 
+class PictureSettings(Section):
+    """Pictures of appeals and of key posts."""
+
+    enabled: bool = False
+    """Fetch them (`huiyin pictures`, which `huiyin run` starts then)."""
+    hosts: list[str] = ["sinaimg.cn"]
+    """Pictures are fetched from these hosts and their subdomains alone."""
+    folder: Path = Path("var/pictures")
+    """Where they lie."""
+    max_mb: float = Field(default=10.0, gt=0, le=100)
+    """Largest picture that is fetched, MB."""
+    keep_days: int = Field(default=90, ge=1, le=3650)
+    """They are deleted after so many days, and with their post."""
+    read: bool = True
+    """Read the text in them, where rapidocr-onnxruntime is installed."""
+
+
 class FormSettings(Section):
     """The public form that people reach by a QR code."""
 
@@ -305,6 +322,7 @@ class Settings(BaseSettings):
     office: OfficeSettings = OfficeSettings()
     weibo: WeiboSettings = WeiboSettings()
     collect: CollectSettings = CollectSettings()
+    pictures: PictureSettings = PictureSettings()
     form: FormSettings = FormSettings()
     nlp: NlpSettings = NlpSettings()
     incidents: IncidentSettings = IncidentSettings()

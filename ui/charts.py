@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from html import escape
 
 import plotly.graph_objects as go
 import streamlit as st
 
 from huiyin.records import Gap
-from ui.markup import Markup, div, tag
+from ui.markup import Markup, div, show, span, tag
 from ui.style import FONT, GREY, INK
 from ui.when import local
 
@@ -22,6 +23,8 @@ STEPS = tuple(
     for m in (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 10080, 40320)
 )
 """Widths of a bucket that people can read off an axis."""
+MOST_TOLD = 6
+"""Hatched stretches that a legend names."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC) - timedelta(hours=8)  # midnight in Shanghai
 
 
@@ -68,8 +71,65 @@ def touching(
     gaps: Iterable[Gap], first: datetime, last: datetime
 ) -> list[tuple[datetime, datetime]]:
     """The parts of the gaps that lie in [first, last]; an open gap lasts until `last`."""
-    parts = [(max(gap.starts_at, first), min(gap.ends_at or last, last)) for gap in gaps]
-    return sorted((start, end) for start, end in parts if start < end)
+    return [(start, end) for start, end, _ in named(gaps, first, last)]
+
+
+def named(
+    gaps: Iterable[Gap], first: datetime, last: datetime
+) -> list[tuple[datetime, datetime, str]]:
+    """As `touching`, those that overlap made one, with their reasons."""
+    parts = [(max(gap.starts_at, first), min(gap.ends_at or last, last), gap.reason)
+             for gap in gaps]  # fmt: skip
+    found: list[tuple[datetime, datetime, tuple[str, ...]]] = []
+    for start, end, reason in sorted(part for part in parts if part[0] < part[1]):
+        if found and start <= found[-1][1]:
+            before, until, reasons = found[-1]
+            both = reasons if reason in reasons else (*reasons, reason)
+            found[-1] = (before, max(until, end), both)
+        else:
+            found.append((start, end, (reason,)))
+    return [(start, end, "；".join(reasons)) for start, end, reasons in found]
+
+
+def legend(gaps: Iterable[Gap], first: datetime, last: datetime) -> Markup:
+    """What the hatching means and where it lies, in words: for phones, and for those who hear it.
+
+    Empty when nothing is hatched.
+    """
+    parts = named(gaps, first, last)
+    if not parts:
+        return Markup("")
+    lines = [div(f"{_times(start, end)}：{why}", cls="hy-small") for start, end, why in
+             parts[-MOST_TOLD:]]  # fmt: skip
+    more = len(parts) - MOST_TOLD
+    return div(
+        div(
+            span(tag("i", cls="gap"), "斜线：这段时间有来源没有读到，不等于没有人说", cls="hy-key")
+        ),
+        div(f"更早还有 {more} 段，见“来源”页", cls="hy-muted") if more > 0 else None,
+        lines,
+        cls="hy-legend",
+    )
+
+
+def said(data: Curve, gaps: Iterable[Gap]) -> str:
+    """A curve as a sentence."""
+    if not data.starts:
+        return "没有帖子"
+    end = data.starts[-1] + data.step
+    parts = named(gaps, data.starts[0], end)
+    blind = "；".join(f"{_times(start, stop)} {why}" for start, stop, why in parts[-MOST_TOLD:])
+    counts = f"共 {sum(data.counts)} 条，最多的一格 {max(data.counts)} 条"
+    return f"{_times(data.starts[0], end)}，{counts}。" + (
+        f"没有读到的时间：{blind}" if parts else "没有漏读的时间"
+    )
+
+
+def _times(start: datetime, end: datetime) -> str:
+    one, other = local(start).strftime("%m-%d %H:%M"), local(end).strftime("%m-%d %H:%M")
+    if start.year == 1970:
+        return f"{other} 之前"
+    return f"{one}–{other[6:] if one[:5] == other[:5] else other}"
 
 
 def spark(values: Sequence[tuple[datetime, int]], gaps: Sequence[Gap]) -> Markup:
@@ -79,21 +139,35 @@ def spark(values: Sequence[tuple[datetime, int]], gaps: Sequence[Gap]) -> Markup
     width = shown[1][0] - shown[0][0] if len(shown) > 1 else timedelta(hours=1)
     bars = []
     for start, count in shown:
-        blind = count == 0 and bool(touching(gaps, start, start + width))
+        why = "；".join(reason for _, _, reason in named(gaps, start, start + width))
         height = max(100 * count / most, 3 if count else 0)
-        bars.append(tag("i", cls="gap" if blind else "", style=f"height:{height:.0f}%"))
-    return div(bars, cls="hy-spark", title="每小时帖子数")
+        # what was read stands before the hatching, so that a count is never taken for the whole
+        mark = tag("b", style=f"height:{height:.0f}%") if why and count else None
+        bars.append(
+            tag("i", mark, cls="gap" if why else "", style=f"height:{height:.0f}%",
+                title=f"{local(start).strftime('%m-%d %H:%M')} 起：{count} 条"
+                + (f"；没有读全：{why}" if why else ""))
+        )  # fmt: skip
+    if not shown:
+        return Markup("")
+    whole = Curve(tuple(at for at, _ in shown), tuple(count for _, count in shown), width)
+    return div(
+        div(bars, cls="hy-spark", label=f"每小时帖子数：{said(whole, gaps)}"),
+        div("斜线：这段时间有来源没有读到", cls="hy-muted")
+        if touching(gaps, shown[0][0], shown[-1][0] + width) else None,
+    )  # fmt: skip
 
 
 def timeline(
     data: Curve, *, marks: Sequence[Mark] = (), gaps: Sequence[Gap] = (), height: int = 260,
     key: str,
 ) -> None:  # fmt: skip
-    """Draw a curve with its marks and gaps."""
+    """Draw a curve with its marks and gaps, and say both in words."""
     if not data.starts:
         return
+    end = data.starts[-1] + data.step
     figure = go.Figure()
-    _hatch(figure, touching(gaps, data.starts[0], data.starts[-1] + data.step))
+    _hatch(figure, named(gaps, data.starts[0], end))
     _bars(figure, data)
     _lines(figure, marks)
     most = max(data.counts, default=1)
@@ -113,6 +187,7 @@ def timeline(
         figure, key=key, theme=None, width="stretch",
         config={"displayModeBar": False, "scrollZoom": False},
     )  # fmt: skip
+    show(div("", cls="hy-said", label=said(data, gaps)), legend(gaps, data.starts[0], end))
 
 
 def _bars(figure: go.Figure, data: Curve) -> None:
@@ -125,14 +200,16 @@ def _bars(figure: go.Figure, data: Curve) -> None:
     )  # fmt: skip
 
 
-def _hatch(figure: go.Figure, parts: Sequence[tuple[datetime, datetime]]) -> None:
-    for start, end in parts:
+def _hatch(figure: go.Figure, parts: Sequence[tuple[datetime, datetime, str]]) -> None:
+    for start, end, why in parts:
         figure.add_bar(
             x=[local(start + (end - start) / 2).replace(tzinfo=None)], y=[1],
             width=(end - start).total_seconds() * 1000,
             marker={"color": "rgba(253,248,228,0.6)", "line": {"width": 0},
                     "pattern": {"shape": "/", "fgcolor": "#ca9a04", "size": 9, "solidity": 0.1}},
-            hovertemplate="这段时间没有读到来源，不等于没有内容<extra></extra>",
+            customdata=[escape(why)],
+            hovertemplate=f"{_times(start, end)} 没有读到，不等于没有内容"
+            "<br>%{customdata}<extra></extra>",
         )  # fmt: skip
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from huiyin.records import Account, Claim, Incident, Post
+from huiyin.records import Account, Claim, Gap, Incident, Post
 from nlp.incidents import FIELDS, News, Story
-from ui import lookup, words
+from ui import charts, lookup, words
 from ui.markup import Child, Markup, div, show, span, tag
 from ui.parts import badge, heading, level_badge, post_link, row
 from ui.session import Visit
@@ -90,13 +90,16 @@ def moments(visit: Visit, story: Story) -> None:
     show(div(lines, cls="hy-card"))
 
 
-def mood(visit: Visit, story: Story) -> None:
-    """Sentiment over time, a column a stretch."""
+def mood(visit: Visit, story: Story, gaps: Sequence[Gap]) -> None:
+    """Sentiment over time, a column a stretch; where we could not look, a hatched one."""
     if not story.moods:
         return
     heading("情绪走向")
     columns = []
-    for one in story.moods[-36:]:
+    shown = story.moods[-36:]
+    for place, one in enumerate(shown):
+        if place and (why := _unseen(gaps, shown[place - 1].start + story.step, one.start)):
+            columns.append(div(cls="col gap", title=why))
         total = sum(one.counts) or 1
         names = "、".join(f"{name} {count}" for name, count in
                          zip(("正面", "中性", "负面"), one.counts, strict=True))  # fmt: skip
@@ -110,15 +113,32 @@ def mood(visit: Visit, story: Story) -> None:
     whole = [sum(one.counts[place] for one in story.moods) for place in range(3)]
     show(
         div(
-            div(columns, cls="hy-mood"),
             div(
-                f"每列 {each}，没有帖子的时段不画；"
+                columns,
+                cls="hy-mood",
+                label="情绪走向："
+                + charts.said(
+                    charts.Curve(
+                        tuple(one.start for one in shown),
+                        tuple(sum(one.counts) for one in shown),
+                        story.step,
+                    ),
+                    gaps,
+                ),
+            ),
+            div(
+                f"每列 {each}，没有帖子的时段不画，斜线是没有读到的时段；"
                 f"合计 正面 {whole[0]}、中性 {whole[1]}、负面 {whole[2]}",
                 cls="hy-muted",
             ),
             cls="hy-card",
         )
     )
+
+
+def _unseen(gaps: Sequence[Gap], start: datetime, end: datetime) -> str:
+    """Why nothing stands between two columns, when it is that we could not look."""
+    return "；".join(f"没有读到：{why}" for _, _, why in charts.named(gaps, start, end))
 
 
 def levels(visit: Visit, incident: Incident) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 import streamlit as st
 
@@ -12,6 +13,11 @@ from ui.session import Visit
 from ui.words import t
 
 PAGE = 20
+LATE_FACTOR = 3
+"""A source that has not been read for this many of its own intervals is called late."""
+_NIGHT_SECONDS = 3600.0
+"""At night, or on a small allowance, a source may rest so long."""
+_LONG_AGO = datetime(1970, 1, 2, tzinfo=UTC)
 
 
 def account_names(visit: Visit) -> dict[str, str]:
@@ -56,9 +62,43 @@ def sources(visit: Visit) -> list[Source]:
     return [one.record for one in visit.app.archive.records(Source, visit.scope, limit=5000)]
 
 
-def gaps_of(found: Iterable[Source]) -> list[Gap]:
-    """All times that some source did not cover and that were not caught up since."""
-    return [gap for source in found for gap in source.gaps if gap.caught_up_at is None]
+def blind(visit: Visit) -> list[Gap]:
+    """All times that a chart has to hatch, each with whose source it was and why.
+
+    What was caught up since is seen. A source that nobody reads any more opens no gap itself, so
+    the time since its last reading is told here; and what lies before the first reading of any.
+    """
+    found, names = sources(visit), account_names(visit)
+    told: list[Gap] = []
+    for one in found:
+        name = names.get(one.account, one.account)
+        told += [
+            gap.model_copy(update={"reason": f"{name}：{_why(gap)}"})
+            for gap in one.gaps
+            if gap.caught_up_at is None
+        ]
+        is_open = any(gap.ends_at is None for gap in one.gaps)
+        if one.last_ok_at is not None and not is_open and is_late(one, visit.now):
+            reason = f"{name}：之后没有再读（采集进程可能没有在运行）"
+            told.append(Gap(starts_at=one.last_ok_at, reason=reason, state="behind"))
+    began = [one.covered_since for one in found if one.covered_since is not None]
+    if began:
+        reason = "还没有开始采集，更早的只有导入的内容"
+        told.append(Gap(starts_at=_LONG_AGO, ends_at=min(began), reason=reason, state="unknown"))
+    return told
+
+
+def _why(gap: Gap) -> str:
+    missed = gap.missed and "约" not in gap.reason
+    return f"{gap.reason}，约有 {gap.missed} 条没有看到" if missed else gap.reason
+
+
+def is_late(source: Source, now: datetime, every_seconds: float | None = None) -> bool:
+    """True when it was not read for much longer than it should be."""
+    if source.last_ok_at is None or source.paused:
+        return False
+    waited = (now - source.last_ok_at).total_seconds()
+    return waited > LATE_FACTOR * max(every_seconds or source.every_seconds, _NIGHT_SECONDS)
 
 
 def posts_by_id(visit: Visit, ids: Iterable[str]) -> dict[str, Post]:

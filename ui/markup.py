@@ -78,6 +78,17 @@ def span(*children: Child, cls: str = "", title: str = "", style: str = "") -> M
     return tag("span", *children, cls=cls, title=title, style=style)
 
 
+def picture(path: str, width: int, height: int, about: str) -> Markup:
+    """A picture from our own server; `path` begins with a single slash, so it leads nowhere else.
+
+    Raises `ValueError` for another address.
+    """
+    if not path.startswith("/") or path.startswith(("//", "/\\")):
+        raise ValueError("not of this server")
+    src, alt = escape(path, quote=True), escape(about, quote=True)
+    return Markup(f'<img src="{src}" width="{width}" height="{height}" alt="{alt}" loading="lazy">')
+
+
 def platform_url(url: str | None, platform: str) -> str | None:
     """`url` when it is http(s), carries no login and leads to the platform it claims, else None."""
     if not url:

@@ -13,7 +13,7 @@ from pathlib import Path
 from huiyin.settings import Settings
 from ui.style import THEME
 
-SCRIPT = Path(__file__).with_name("main.py")
+SCRIPT = Path(__file__).with_name("serve.py")
 OPTIONS: dict[str, str] = {
     "server.headless": "true",
     "server.showEmailPrompt": "false",

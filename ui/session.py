@@ -15,11 +15,13 @@ from huiyin.errors import Conflict, HuiyinError, SignInError
 from huiyin.people import Session
 from huiyin.records import Actor, Role, Scope
 from huiyin.settings import load_settings
+from ui.kept import KEEPER, PATH, cookie_name
 
 _SESSION = "huiyin.session"
 _ARCHIVE = "huiyin.archive"
 _FLASH = "huiyin.flash"
 _ENDED = "huiyin.ended"
+_FRESH = "huiyin.fresh"
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,18 @@ def the_app() -> App:
 
 
 def current(app: App) -> Session | None:
-    """The session of this browser tab; None when nobody signed in or it has ended."""
+    """The session of this browser tab; None when nobody signed in or it has ended.
+
+    A tab without one (new, or loaded again) takes that of its browser.
+    """
     session = cast("Session | None", st.session_state.get(_SESSION))
     if session is None:
+        session = KEEPER.find(_cookie(), app.clock())
+        if session is None:
+            return None
+        st.session_state[_SESSION] = session
+    if KEEPER.is_over(session):
+        end("已在另一个网页退出登录")
         return None
     if st.session_state.setdefault(_ARCHIVE, app.archive_url) != app.archive_url:
         # versions on the screen are of the old archive and mean nothing in the new one
@@ -82,6 +93,29 @@ def begin(session: Session) -> None:
     """Keep the session of somebody who has just signed in or changed the password."""
     st.session_state[_SESSION] = session
     st.session_state.pop(_ENDED, None)
+    KEEPER.renew(session)
+    st.session_state[_FRESH] = True
+
+
+def keep_over_reload(session: Session, now: datetime) -> None:
+    """After a sign-in: let the browser fetch its cookie. Nothing in a test without a browser."""
+    place = st.empty()  # always there: what follows keeps its place, and open boxes stay open
+    if st.session_state.pop(_FRESH, False) and len(st.context.cookies):
+        ticket = KEEPER.offer(session, now)
+        place.html(f'<img class="hy-said" alt="" src="{PATH}/{ticket}">')
+
+
+def sign_out() -> None:
+    """End the session in every tab of this browser."""
+    session = cast("Session | None", st.session_state.get(_SESSION))
+    if session is not None:
+        KEEPER.end(session)
+    end("已退出登录")
+
+
+def _cookie() -> str:
+    port = st.get_option("server.port")
+    return str(st.context.cookies.get(cookie_name(port), ""))
 
 
 def end(reason: str = "") -> None:

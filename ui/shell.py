@@ -66,6 +66,7 @@ def main() -> None:
         change_password(app, session, forced=True)
     else:
         _sidebar(session)
+        sessions.keep_over_reload(session, app.clock())
         page.run()
 
 
@@ -82,7 +83,7 @@ def _sidebar(session: Session) -> None:
             ),
         )  # fmt: skip
         if st.button(t("退出登录"), key="sign-out", width="stretch"):
-            sessions.end("已退出登录")
+            sessions.sign_out()
             st.rerun()
         with st.expander(t("修改密码")):
             change_password(app, session, forced=False)

@@ -55,7 +55,7 @@ def change_password(app: App, session: Session, *, forced: bool) -> None:
             show(note("info", f"一次性密码只能用来换密码。新密码至少 {MIN_PASSWORD} 个字符。"))
             _password_form(app, session)
             if st.button(t("退出登录"), key="sign-out-early"):
-                sessions.end("已退出登录")
+                sessions.sign_out()
                 st.rerun()
     else:
         _password_form(app, session)

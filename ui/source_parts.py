@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from crawler.coverage import Stretch
 from crawler.managing import TITLES, Outlook
 from huiyin.records import Look, Source
-from ui import words
+from ui import lookup, words
 from ui.markup import Markup, div, show, span, tag
 from ui.parts import badge, heading, note, row, table
 from ui.session import Visit
@@ -17,8 +17,6 @@ from ui.words import name_of
 
 COLOURS = {"ok": "green", "new": "blue", "quota": "amber", "slow": "amber", "silent": "amber",
            "paused": ""}  # fmt: skip
-LATE_FACTOR = 3
-"""A source that has not been read for this many of its own intervals is called late."""
 MOST_STRETCHES = 60
 _STRIP = {"covered": "ok", "caught_up": "late", "unknown": "none"}
 ANSWER_AFTER = timedelta(seconds=20)
@@ -28,14 +26,6 @@ ANSWER_AFTER = timedelta(seconds=20)
 def state_name(source: Source) -> str:
     """`paused`, or the state of the record."""
     return "paused" if source.paused else source.state
-
-
-def is_late(source: Source, now: datetime, every_seconds: float | None = None) -> bool:
-    """True when it was not read for much longer than it should be."""
-    if source.last_ok_at is None or source.paused:
-        return False
-    waited = (now - source.last_ok_at).total_seconds()
-    return waited > LATE_FACTOR * max(every_seconds or source.every_seconds, 60.0)
 
 
 def title_of(source: Source, names: dict[str, str]) -> Markup:
@@ -52,7 +42,7 @@ def title_of(source: Source, names: dict[str, str]) -> Markup:
 def summary(visit: Visit, source: Source, look: Outlook, names: dict[str, str]) -> Markup:
     """The card of the list."""
     state = state_name(source)
-    late = is_late(source, visit.now, look.plan.night_seconds)
+    late = lookup.is_late(source, visit.now, look.plan.night_seconds)
     open_gaps = [gap for gap in source.gaps if gap.caught_up_at is None]
     mend = words.SOURCE_MEND.get(state, "") or (look.state.mend if look.state else "")
     return div(

@@ -115,7 +115,15 @@ mark.hy-open{background:#fde2e0;color:#b3261e;font-weight:700;padding:0 .15rem}
 .hy-spark i{flex:1 1 0;min-width:1px;max-width:22px;background:#7ea5d6;display:block}
 .hy-spark i.now{background:#b3261e}
 .hy-spark i.gap{background:repeating-linear-gradient(45deg,#f1d9a5,#f1d9a5 2px,#fff 2px,#fff 5px);
-  height:100%!important}
+  height:100%!important;display:flex;align-items:flex-end}
+.hy-spark i.gap b{flex:1;background:#7ea5d6}
+.hy-mood .col.gap,.hy-key i.gap{
+  background:repeating-linear-gradient(45deg,#d99a2b,#d99a2b 2px,#fff 2px,#fff 5px)}
+.hy-pictures{display:flex;flex-wrap:wrap;gap:.5rem;align-items:flex-start}
+.hy-pictures img{width:auto;height:auto;max-width:min(100%,360px);max-height:420px;
+  border:1px solid #d5dce6;border-radius:3px;background:#f4f6f9}
+.hy-legend{border-left:3px solid #ca9a04;padding:.1rem .6rem;color:#475569}
+.hy-said{height:0;overflow:hidden}
 .hy-cover{display:grid;grid-template-columns:64px 1fr;gap:.5rem;align-items:center;
   font-size:.84rem;color:#475569}
 .hy-cover .bar{position:relative;height:16px;background:#eef2f7;border-radius:2px;overflow:hidden}

@@ -51,8 +51,9 @@ def run() -> None:
             )
     supervisor, chores = Supervisor(settings.path(settings.log.folder)), Chores(settings, app.clock)
     with stop_on_signals() as stop:
-        doors = [name for name, wanted in (("inbox", settings.collect.inbox),
-                                           ("form", settings.form.port)) if wanted]  # fmt: skip
+        wanted = {"inbox": settings.collect.inbox, "form": settings.form.port,
+                  "pictures": settings.pictures.enabled}  # fmt: skip
+        doors = [name for name, is_wanted in wanted.items() if is_wanted]
         for name in ("crawl", "work", "watch", "console", *doors):
             supervisor.start(name, [sys.executable, "-m", "huiyin", name])
         console_url = f"http://{settings.console.host}:{settings.console.port}"

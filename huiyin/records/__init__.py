@@ -38,6 +38,13 @@ from huiyin.records.incidents import (
 )
 from huiyin.records.kinds import STATE_RECORDS
 from huiyin.records.people import Account, Actor, Person, Role, Shift
+from huiyin.records.pictures import (
+    PICTURE_TEXT,
+    Picture,
+    PictureFile,
+    split_picture_text,
+    with_picture_text,
+)
 from huiyin.records.posts import (
     PERSON,
     Analysis,
@@ -59,6 +66,7 @@ from huiyin.records.work import Batch, Gap, Lease, Look, Quota, Setting, Source
 __all__ = [
     "EVERYTHING",
     "PERSON",
+    "PICTURE_TEXT",
     "STATE_RECORDS",
     "Account",
     "Act",
@@ -91,6 +99,8 @@ __all__ = [
     "Metrics",
     "Origin",
     "Person",
+    "Picture",
+    "PictureFile",
     "Place",
     "Post",
     "Quota",
@@ -107,5 +117,7 @@ __all__ = [
     "act_digest",
     "append_act",
     "first_broken_act",
+    "split_picture_text",
     "text_sha",
+    "with_picture_text",
 ]

@@ -27,7 +27,7 @@ from ui.run import console_command, console_environment, console_url
 
 DESKTOP: ViewportSize = {"width": 1280, "height": 860}
 PHONE: ViewportSize = {"width": 390, "height": 844}
-WAIT = 60_000
+WAIT = 120_000
 """Milliseconds a page may take on a busy machine."""
 
 
@@ -60,7 +60,7 @@ def served(settings: Settings, log: Path) -> Iterator[str]:
 
 
 def wait_until_up(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 180
     while time.monotonic() < end:
         if process.poll() is not None:
             raise AssertionError(f"the console ended: {log.read_text(errors='replace')[-2000:]}")
@@ -68,7 +68,7 @@ def wait_until_up(url: str, process: subprocess.Popen[bytes], log: Path) -> None
             if answer.status == 200:
                 return
         time.sleep(0.2)
-    raise AssertionError(f"no console after 60 s: {log.read_text(errors='replace')[-2000:]}")
+    raise AssertionError(f"no console after 180 s: {log.read_text(errors='replace')[-2000:]}")
 
 
 @contextlib.contextmanager

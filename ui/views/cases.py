@@ -7,7 +7,7 @@ import streamlit as st
 from archive.base import Stored
 from huiyin.errors import NotFound
 from huiyin.records import Case, CaseState, Draft, DraftState, Post, Role
-from ui import lookup, words
+from ui import lookup, pictures, words
 from ui.category import category_form
 from ui.markup import Markup, div, show, span, tag
 from ui.parts import acts_list, badge, cards, empty, head, heading, note, post_card, row
@@ -158,7 +158,8 @@ def _conversation(visit: Visit, case: Case) -> None:
     if post is None:
         show(note("warn", "原帖不在您可见的范围内，或已不在存档里。"))
         return
-    show(post_card(post, visit.now))
+    seen = pictures.of_posts(visit, [post])
+    show(post_card(post, visit.now, pictures=pictures.shown(post, seen.get(post.id))))
     category_form(visit, post)
     thread = [
         one

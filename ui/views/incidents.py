@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import streamlit as st
 
 from archive.base import Filters, SearchRequest
 from huiyin.records import Alert, AlertState, Gap, Incident, IncidentState, Post, Role
 from nlp.incidents import Story, tell
-from ui import charts, incident_acts, incident_story, lookup, words
+from ui import charts, incident_acts, incident_story, lookup, pictures, words
 from ui.markup import Child, Markup, div, show, span, tag
 from ui.parts import (
     LEVELS,
@@ -35,6 +35,7 @@ from ui.words import name_of, t
 
 ALERTED, EVERY = "已预警的事件", "全部事件"
 MAX_CURVE_POSTS = 20_000
+RECENT = timedelta(days=2)
 
 
 def render(visit: Visit) -> None:
@@ -70,7 +71,7 @@ def _list(visit: Visit) -> None:
         empty("还没有达到预警条件的事件", "点上面的“全部事件”看苗头。")
         return
     names = lookup.account_names(visit)
-    gaps = lookup.gaps_of(lookup.sources(visit))
+    gaps = lookup.blind(visit)
     many = int(st.session_state.get("incident-many", lookup.PAGE))
     for incident in shown[:many]:
         _card(visit, incident, names, gaps)
@@ -133,7 +134,7 @@ def _detail(visit: Visit, incident_id: str) -> None:
     with left:
         incident_story.news(visit, story)
         _curve(visit, incident, posts, whole)
-        incident_story.mood(visit, story)
+        incident_story.mood(visit, story, lookup.blind(visit))
         _summary(visit, incident)
         incident_story.claims(visit, incident)
     with right:
@@ -197,14 +198,15 @@ def _curve(visit: Visit, incident: Incident, posts: Sequence[Post], whole: bool)
              BLUE)]  # fmt: skip
     if incident.alerted_at is not None:
         marks.append(charts.Mark("预警", incident.alerted_at, "#b3261e"))
-    gaps = lookup.gaps_of(lookup.sources(visit))
-    data = charts.curve([*times, *(mark.at for mark in marks)]) if times else charts.curve([])
+    gaps = lookup.blind(visit)
+    edges = [mark.at for mark in marks]
+    if incident.state is not IncidentState.CLOSED and visit.now - incident.last_post_at < RECENT:
+        edges.append(visit.now)  # what could not be seen after the last post belongs to the curve
+    data = charts.curve([*times, *edges]) if times else charts.curve([])
     # The marks stretch the axis but are no posts: count the posts alone.
     counted = charts.recount(data, times)
     heading("发帖曲线")
     charts.timeline(counted, marks=marks, gaps=gaps, key="incident-curve")
-    if times and charts.touching(gaps, min(times), max(times)):
-        show(div("斜线部分：有来源在这段时间没有读到，不等于没有人说。", cls="hy-muted"))
 
 
 def _summary(visit: Visit, incident: Incident) -> None:
@@ -230,7 +232,11 @@ def _posts(visit: Visit, incident: Incident) -> None:
     key_posts = [found[one] for one in incident.key_posts if one in found]
     if key_posts:
         heading("关键帖子")
-        show(cards([post_card(post, visit.now, number=n) for n, post in enumerate(key_posts, 1)]))
+        seen = pictures.of_posts(visit, key_posts)
+        show(cards([
+            post_card(post, visit.now, number=n, pictures=pictures.shown(post, seen.get(post.id)))
+            for n, post in enumerate(key_posts, 1)
+        ]))  # fmt: skip
     heading("全部帖子（新的在前）")
     turned = lookup.cursors("incident-posts", incident.id)
     result = visit.app.archive.search(

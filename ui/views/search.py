@@ -175,17 +175,19 @@ def _nothing(visit: Visit, request: SearchRequest) -> None:
         )
         return
     empty("没有找到", "换少一些的词，把 AND 改成 OR，放宽日期；也可能是那段时间没有读到来源。")
-    gaps = lookup.gaps_of(lookup.sources(visit))
-    since = request.filters.since or datetime(1970, 1, 1, tzinfo=SHANGHAI)
-    if charts.touching(gaps, since, request.filters.until or visit.now):
-        show(note("warn", "在您查的时间里，有来源没有读到：见“来源”页。没找到不等于没有人说。"))
+    gaps = lookup.blind(visit)
+    since = request.filters.since or datetime(1970, 1, 3, tzinfo=SHANGHAI)
+    until = min(request.filters.until or visit.now, visit.now)
+    if charts.touching(gaps, since, until):
+        show(note("warn", "在您查的时间里，有来源没有读到。没找到不等于没有人说。",
+                  charts.legend(gaps, since, until)))  # fmt: skip
 
 
 def _found(
     visit: Visit, result: SearchResult, over_time: tuple[tuple[datetime, int], ...],
     page_of: str, turned: int,
 ) -> None:  # fmt: skip
-    gaps = lookup.gaps_of(lookup.sources(visit))
+    gaps = lookup.blind(visit)
     about = "约 " if result.authors_estimated else ""
     authors = f"，{about}{result.authors:,} 位作者" if result.authors else ""
     show(
@@ -196,8 +198,6 @@ def _found(
     )
     if len(over_time) > 1:
         charts.timeline(charts.bucketed(over_time), gaps=gaps, height=170, key="search-time")
-        if charts.touching(gaps, over_time[0][0], visit.now):
-            show(div("斜线部分：有来源在这段时间没有读到，不等于没有人说。", cls="hy-muted"))
     if not result.facets:
         show(div("存档较大：写检索式或条件之后，才统计分类和时间分布。", cls="hy-muted"))
     left, right = st.columns([5, 2])

@@ -170,7 +170,7 @@ def _detail(visit: Visit, source_id: str) -> None:
 
 def _health(visit: Visit, source: Source, look: Outlook, state: str) -> None:
     mend = words.SOURCE_MEND.get(state, "") or (look.state.mend if look.state else "")
-    late = source_parts.is_late(source, visit.now, look.plan.night_seconds)
+    late = lookup.is_late(source, visit.now, look.plan.night_seconds)
     kind = "good" if state == "ok" and not late else "warn" if state in ("new", "paused") else "bad"
     show(note(
         kind,
