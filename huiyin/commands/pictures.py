@@ -5,7 +5,6 @@ from __future__ import annotations
 from threading import Event
 from typing import TYPE_CHECKING, Annotated
 
-import structlog
 import typer
 
 from huiyin.clock import monotonic
@@ -17,7 +16,6 @@ from huiyin.supervise import stop_on_signals
 if TYPE_CHECKING:
     from crawler.pictures.keeping import Pictures
 
-log = structlog.get_logger("huiyin")
 EVERY_SECONDS = 5.0
 EXPIRE_SECONDS = 600.0
 
@@ -26,12 +24,16 @@ def pictures(
     once: Annotated[bool, typer.Option("--once", help="取完现在要的就结束。")] = False,
 ) -> None:
     """取诉求和关键帖子的图片，读图中文字（装了识别库才读），到期删除。"""
+    from structlog import get_logger  # brings twisted along, which light commands do without
+
     from crawler.pictures.decoding import can_read
 
     with stop_on_signals() as stop, opened() as app:
         worker = worker_of(app)
         if app.settings.pictures.read and not can_read():
-            log.warning("pictures are not read: rapidocr-onnxruntime is not installed")
+            get_logger("huiyin").warning(
+                "no text is read in pictures", missing="rapidocr-onnxruntime"
+            )
         if once:
             out.print(f"取了 {worker.run_once()} 条帖子的图片，删了 {worker.expire()} 条的。")
             return
@@ -39,6 +41,8 @@ def pictures(
 
 
 def _loop(worker: Pictures, stop: Event) -> None:
+    from structlog import get_logger
+
     expired_at = float("-inf")
     while not stop.is_set():
         try:
@@ -47,5 +51,5 @@ def _loop(worker: Pictures, stop: Event) -> None:
                 worker.expire()
                 expired_at = monotonic()
         except HuiyinError as error:
-            log.error("pictures", error=str(error))
+            get_logger("huiyin").error("pictures", error=str(error))
         stop.wait(EVERY_SECONDS)

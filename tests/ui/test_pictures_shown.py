@@ -33,7 +33,8 @@ def sha(console: Console) -> str:
     one = console.archive.get_posts([POST], ALL)[POST]
     text = with_picture_text(one.text, "停水<b>通知</b>")
     media = (Media(kind="picture", url="u", was_read=True),)
-    console.archive.put_posts([one.model_copy(update={"text": text, "media": media})])
+    update = {"text": text, "media": media, "read_at": one.read_at + timedelta(seconds=1)}
+    console.archive.put_posts([one.model_copy(update=update)])
     files = (PictureFile(sha256=made, width=40, height=30, bytes=len(out.getvalue()),
                          was_read=True),)  # fmt: skip
     console.archive.create(
