@@ -213,10 +213,14 @@ class Archive(Keeping, Protocol):
         Returns how many were stored.
         """
 
-    def mark_incidents(self, marks: Mapping[str, str]) -> int:
+    def mark_incidents(
+        self, marks: Mapping[str, str], *, was: Mapping[str, Sequence[str]] | None = None
+    ) -> int:
         """incidents: set post id -> incident id ("" = alone); may be repeated.
 
-        Returns how many changed; unknown ids are skipped.
+        A post that is in an incident is taken into another only if `was` names the one that it is
+        in, and is never alone again: so a writer that was held up undoes nothing newer. Returns how
+        many changed; unknown ids are skipped.
         """
 
     # ---- posts: read

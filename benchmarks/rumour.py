@@ -23,8 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from nlp.incidents.claims import statements
 from nlp.incidents.rumour import DOUBT, Telling, log_odds, signs
+from nlp.incidents.statements import statements
 
 HORIZONS: tuple[tuple[str, timedelta | None], ...] = (
     ("the post alone", timedelta(0)),

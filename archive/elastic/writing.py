@@ -114,12 +114,16 @@ class PostWriting:
             wanted.setdefault(post_id, []).append(one)
         return self._editor.edit(wanted, store)[0]
 
-    def mark_incidents(self, marks: Mapping[str, str]) -> int:
-        def mark(source: Json, incident: str) -> tuple[Json | None, bool]:
-            changes = source.get("incident") != incident
-            return ({"incident": incident}, True) if changes else (None, False)
+    def mark_incidents(
+        self, marks: Mapping[str, str], *, was: Mapping[str, Sequence[str]] | None = None
+    ) -> int:
+        def mark(source: Json, given: tuple[str, Sequence[str]]) -> tuple[Json | None, bool]:
+            incident, left = given
+            now = source.get("incident")
+            may = now is None or (bool(incident) and (not now or now in left))
+            return ({"incident": incident}, True) if may and now != incident else (None, False)
 
-        wanted = {post_id: [incident] for post_id, incident in marks.items()}
+        wanted = {id_: [(incident, (was or {}).get(id_, ()))] for id_, incident in marks.items()}
         return self._editor.edit(wanted, mark, without=("vectors", "text", "analysis"))[0]
 
 

@@ -118,9 +118,13 @@ class SpooledArchive:
             lambda: self.inner.write_analyses(analyses), lambda: [analyses_entry(analyses)], 0
         )
 
-    def mark_incidents(self, marks: Mapping[str, str]) -> int:
+    def mark_incidents(
+        self, marks: Mapping[str, str], *, was: Mapping[str, Sequence[str]] | None = None
+    ) -> int:
         return self._write(
-            lambda: self.inner.mark_incidents(marks), lambda: [marks_entry(marks)], 0
+            lambda: self.inner.mark_incidents(marks, was=was),
+            lambda: [marks_entry(marks, was)],
+            0,
         )
 
     def _write(self, now: Callable[[], T], later: Callable[[], Iterable[Entry]], kept: T) -> T:

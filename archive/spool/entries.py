@@ -70,9 +70,10 @@ def analyses_entry(analyses: Sequence[tuple[str, Analysis]]) -> Entry:
     return _entry("analyses", len(rows), _json(rows))
 
 
-def marks_entry(marks: Mapping[str, str]) -> Entry:
+def marks_entry(marks: Mapping[str, str], was: Mapping[str, Sequence[str]] | None) -> Entry:
     """`mark_incidents`."""
-    return _entry("marks", len(marks), _json(dict(marks)))
+    left = {post_id: list(from_) for post_id, from_ in (was or {}).items()}
+    return _entry("marks", len(marks), _json({"marks": dict(marks), "was": left}))
 
 
 def do(archive: Archive, entries: Sequence[Entry]) -> None:
@@ -116,7 +117,8 @@ def _analyses(archive: Archive, bodies: list[bytes]) -> None:
 
 def _marks(archive: Archive, bodies: list[bytes]) -> None:
     for body in bodies:
-        archive.mark_incidents(from_json(body))
+        got = from_json(body)
+        archive.mark_incidents(got["marks"], was=got["was"])
 
 
 _DO: Mapping[str, Callable[[Archive, list[bytes]], None]] = {

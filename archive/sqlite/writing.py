@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import sqlite3
 import time
@@ -105,13 +106,18 @@ class PostWriting:
                     written += write_analysis(connection, post_id, one, body)
         return written
 
-    def mark_incidents(self, marks: Mapping[str, str]) -> int:
-        marked = 0
-        for part in in_parts(list(marks.items()), 500):
+    def mark_incidents(
+        self, marks: Mapping[str, str], *, was: Mapping[str, Sequence[str]] | None = None
+    ) -> int:
+        marked, left = 0, was or {}
+        rows = [(id_, mark, json.dumps(left.get(id_, ()))) for id_, mark in marks.items()]
+        for part in in_parts(rows, 500):
             with self._db.write() as connection:
                 done = connection.executemany(
-                    "UPDATE posts SET incident = ?2 WHERE id = ?1 AND incident IS NOT ?2", part
-                )
+                    "UPDATE posts SET incident = ?2 WHERE id = ?1 AND incident IS NOT ?2 AND"
+                    " (incident IS NULL OR (incident = '' AND ?2 <> '') OR"
+                    " (?2 <> '' AND incident IN (SELECT value FROM json_each(?3))))", part
+                )  # fmt: skip
                 marked += done.rowcount  # of all; without what triggers wrote
         return marked
 

@@ -61,7 +61,7 @@ from huiyin.records.posts import (
     Urgency,
     text_sha,
 )
-from huiyin.records.work import Batch, Gap, Lease, Look, Quota, Setting, Source
+from huiyin.records.work import Baseline, Batch, Gap, Lease, Look, Quota, Setting, Source
 
 __all__ = [
     "EVERYTHING",
@@ -76,6 +76,7 @@ __all__ = [
     "Analysis",
     "Author",
     "AuthorKind",
+    "Baseline",
     "Batch",
     "Case",
     "CaseState",

@@ -101,6 +101,8 @@ class Incident(StateRecord):
     reading_delay_seconds: float | None = None
     """Median of collected_at - created_at of its posts."""
     merged_into: str | None = None
+    step: int = 0
+    """Committed step (`Batch.n`) that it was last written from; a smaller one changes nothing."""
     deadlines: Mapping[str, UtcDatetime] = {}
     acts: tuple[Act, ...] = ()
 

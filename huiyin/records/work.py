@@ -128,6 +128,31 @@ class Batch(StateRecord):
         return self.jurisdiction
 
 
+class Baseline(StateRecord):
+    """What is normal at an account, about a category, in a city: the most spoken-of matter's
+    authors in each hour and on each day of the last weeks. The larger of two readings counts.
+
+    id = `baseline:<jurisdiction>:<digest of account, category, region>`
+    """
+
+    kind: ClassVar[str] = "baseline"
+    jurisdiction: str
+    account: str = ""
+    category: str = ""
+    region: str = ""
+    """4 digits of an adcode."""
+    since: int = 0
+    """First hour of the stream, in hours since 1970 of Asia/Shanghai, as all hours here."""
+    hours: Mapping[int, int] = {}
+    """Hour -> authors; hours with one author at most are left out."""
+    days: Mapping[int, int] = {}
+    """Day (hour // 24) -> authors."""
+
+    @property
+    def ref(self) -> str:
+        return self.jurisdiction
+
+
 class Setting(StateRecord):
     """A small value that a part keeps in the archive (who changed it lies in `acts`)."""
 

@@ -6,13 +6,17 @@ on. The expected number is a prior for that kind of content, in a quiet stream t
 matter in all that is said there where that is less, and the group's own earlier rate where that is
 higher. So a new office without history is judged sanely, three complaints about one matter are much
 on a board with four messages a day, and a matter that is always talked about needs more than usual.
+Where more than all that is normal for this account, category, city and hour of the week
+(`baselines.py`), the tail is that of a negative binomial with the learned mean.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+from scipy.special import betainc
 
 HOUR = 3600.0
 SPANS = (HOUR, 6 * HOUR, 24 * HOUR, 48 * HOUR)
@@ -26,6 +30,10 @@ TERM_LIMIT = 2.0
 GRAVE = 0.3
 """Severity from which a post complains, appeals or reports something; below is talk."""
 AUTHORS_UNIT = 3.0
+SIZE = 6.0
+"""Scatter of what is normal from week to week: variance = mean + mean^2 / SIZE."""
+Normal = Callable[[float, float], float]
+"""Authors of one matter that are normal in (begin, end], seconds since the epoch."""
 ATTESTED = 2
 """So many voices that speak of one disaster at one place attest it: a flood or an earthquake is
 nobody's private matter. Then who praises the rescuers weighs as a witness, not as talk."""
@@ -68,6 +76,8 @@ class Burst:
     """Voices of the last hours that speak of the same disaster at the same place."""
     disaster: str = ""
     """Which one that is: 洪涝@4101."""
+    learned: bool = False
+    """True: `expected` was learned from the weeks before (`baselines.py`)."""
 
     @property
     def total(self) -> float:
@@ -98,7 +108,8 @@ class Burst:
         return (
             f"新近度 {self.novelty:.2f}：近 {self.span / HOUR:.0f} 小时的声音所占比例",
             f"增长 {self.growth:.2f}：{self.span / HOUR:.0f} 小时内 {self.seen} 名独立发布者，"
-            f"平常约 {self.expected:.2f} 名",
+            f"平常约 {self.expected:.2f} 名"
+            + ("（由前几周同一账号、类别、地区、同一时段学得）" if self.learned else ""),
             f"独立发布者 {self.authors:.2f}：共 {self.voices} 名（相同文字和转发只算一次）",
             f"内容严重性 {self.severity:.2f}：{'、'.join(self.kinds) or '一般议论'}",
             *self._disaster(),
@@ -117,10 +128,13 @@ def least_voices(min_voices: int) -> int:
     return min(min_voices, max(ATTESTED, min_voices - 1))
 
 
-def assess(voices: Sequence[Voice], stream_hourly: float | None = None) -> Burst:
+def assess(
+    voices: Sequence[Voice], stream_hourly: float | None = None, normal: Normal | None = None
+) -> Burst:
     """Judge a group by its independent voices, at the moment of its latest one.
 
-    `stream_hourly`: posts an hour of the whole stream, None = not known.
+    `stream_hourly`: posts an hour of the whole stream, None = not known. `normal`: what was learned
+    from the weeks before, None = too little history.
     """
     if not voices:
         return Burst(0.0, 0.0, 0.0, 0.0, 0, HOUR, 0, 0.0, 0, ())
@@ -136,10 +150,8 @@ def assess(voices: Sequence[Voice], stream_hourly: float | None = None) -> Burst
         share = max(stream_hourly, 1 / 24) * MATTER_SHARE
         if share < prior:
             prior, spans = share, QUIET_SPANS
-    growth, span, seen, expected = max(_growth(times, now, span, prior) for span in spans)
-    counts: dict[str, int] = {}
-    for voice in voices:
-        counts[voice.kind] = counts.get(voice.kind, 0) + 1
+    best = max(_growth(times, now, span, prior, normal) for span in spans)
+    growth, span, seen, expected, learned = best
     return Burst(
         novelty=seen / len(times),
         growth=min(TERM_LIMIT, growth / GROWTH_UNIT),
@@ -150,10 +162,19 @@ def assess(voices: Sequence[Voice], stream_hourly: float | None = None) -> Burst
         seen=seen,
         expected=expected,
         grave=sum(weight >= GRAVE for weight in weights),
-        kinds=tuple(sorted(counts, key=lambda kind: (-counts[kind], kind))),
+        kinds=_kinds(voices),
         attested=max(attested.values(), default=0),
         disaster=min(attested, key=lambda key: (-attested[key], -len(key), key), default=""),
+        learned=learned,
     )
+
+
+def _kinds(voices: Sequence[Voice]) -> tuple[str, ...]:
+    """Kinds of content by number of voices."""
+    counts: dict[str, int] = {}
+    for voice in voices:
+        counts[voice.kind] = counts.get(voice.kind, 0) + 1
+    return tuple(sorted(counts, key=lambda kind: (-counts[kind], kind)))
 
 
 def _attested(voices: Sequence[Voice], now: float) -> dict[str, int]:
@@ -167,14 +188,24 @@ def _attested(voices: Sequence[Voice], now: float) -> dict[str, int]:
 
 
 def _growth(
-    times: Sequence[float], now: float, span: float, prior: float
-) -> tuple[float, float, int, float]:
+    times: Sequence[float], now: float, span: float, prior: float, normal: Normal | None
+) -> tuple[float, float, int, float, bool]:
     seen = sum(time > now - span for time in times)
     earlier = len(times) - seen
     hours_before = max(0.0, now - span - times[0]) / HOUR
     own = earlier / hours_before if hours_before >= 1.0 else 0.0
     expected = max(prior, own) * span / HOUR
-    return -log10_tail(seen, expected), span, seen, expected
+    usual = normal(now - span, now) if normal is not None else 0.0
+    if usual > expected:
+        return -log10_scattered_tail(seen, usual), span, seen, usual, True
+    return -log10_tail(seen, expected), span, seen, expected, False
+
+
+def log10_scattered_tail(seen: int, mean: float) -> float:
+    """log10 of P(X >= seen) for a negative binomial with this mean and `SIZE`."""
+    if seen <= 0:
+        return 0.0
+    return math.log10(max(1e-300, float(betainc(seen, SIZE, mean / (mean + SIZE)))))
 
 
 def log10_tail(seen: int, expected: float) -> float:

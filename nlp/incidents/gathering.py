@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from huiyin.records import AuthorKind, Kind, Place, Post
-from nlp.incidents.burst import GRAVE, Burst, Voice, assess
+from nlp.incidents.burst import GRAVE, Burst, Normal, Voice, assess
 from nlp.incidents.hazards import hazard_keys
 from nlp.incidents.severity import Content, judge
 from nlp.incidents.terms import near_copies, own_words, plain, sketch, terms
@@ -52,6 +52,8 @@ class Member:
     accounts: tuple[str, ...]
     struck: tuple[str, ...] = ()
     """Disasters that strike whole cities which it speaks of, each at a place: 洪涝@4101."""
+    category: str = ""
+    """First of the category's path."""
 
     @property
     def order(self) -> tuple[bool, float, float, str]:
@@ -98,6 +100,7 @@ def member(post: Post) -> Member:
         places=post.analysis.places if post.analysis else (),
         accounts=tuple(dict.fromkeys((*post.offices, *post.mentions))),
         struck=_struck(whole, content, post),
+        category=next(iter(post.analysis.category.path), "") if post.analysis else "",
     )
 
 
@@ -190,9 +193,10 @@ class Gathering:
             found.setdefault(self._nodes.find(("author", one.author)), []).append(one)
         return found
 
-    def burst(self, stream_hourly: float | None = None) -> Burst:
-        """The burst score now; `stream_hourly`: posts an hour of the whole stream."""
-        return assess([voice_of(posts) for posts in self.independent().values()], stream_hourly)
+    def burst(self, stream_hourly: float | None = None, normal: Normal | None = None) -> Burst:
+        """The burst score now; see `burst.assess`."""
+        voices = [voice_of(posts) for posts in self.independent().values()]
+        return assess(voices, stream_hourly, normal)
 
 
 def voice_of(posts: list[Member]) -> Voice:

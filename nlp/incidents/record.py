@@ -37,47 +37,31 @@ _EDGE = " \t，,、:：.。~～-—“”\"'()（）【】《》『』「」·"
 
 
 def build(
-    group: str,
-    gathering: Gathering,
-    *,
-    jurisdiction: str,
-    opened_at: datetime,
-    alerted_at: datetime | None,
-    burst: Burst,
-    window: timedelta,
-    now: datetime,
-    levels: Levels | None = None,
-    find_debunk: FindDebunk | None = None,
-) -> Incident:
+    group: str, gathering: Gathering, *, jurisdiction: str, opened_at: datetime,
+    alerted_at: datetime | None, burst: Burst, window: timedelta, now: datetime,
+    levels: Levels | None = None, find_debunk: FindDebunk | None = None,
+) -> Incident:  # fmt: skip
     """The incident record of a group as it stands.
 
-    `levels`: the office's table of suspected levels; `find_debunk`: looks a claim up among what was
-    debunked before.
+    `levels`: the office's table; `find_debunk`: looks a claim up among what was debunked before.
     """
-    table = levels or read_levels()
-    level, reasons = suspect(
-        burst.severity, burst.voices, burst.kinds, said_by(gathering),
-        levels=table, matters=matters_of(gathering.evidence, table),
-    )  # fmt: skip
+    level, reasons = _level(gathering, burst, levels or read_levels())
     sentences = _sentences(_tellers(gathering))
-    counts = gathering.accounts
-    accounts = tuple(sorted(counts, key=lambda account: (-counts[account], account)))
-    last = _time(gathering.last)
+    accounts, last = _accounts(gathering), _time(gathering.last)
+    topic = sentences[0][0] if sentences else ""
     return Incident(
         id=group,
         offices=accounts,
         jurisdiction=jurisdiction,
         state=state_of(last, alerted_at, burst.voices, window, now),
         title=_title(gathering.evidence, sentences),
-        summary=tuple(
-            Sentence(text=text, posts=(post,)) for text, post in sentences[:SUMMARY_SENTENCES]
-        ),
+        summary=_summary(sentences),
         suspected_level=level,
         level_reasons=(*reasons, *burst.reasons()),
         score=burst.terms(),
         key_posts=tuple(one.id for one in gathering.evidence[:KEY_POSTS]),
         places=_places(gathering.evidence),
-        claims=judge_claims(gathering, sentences[0][0] if sentences else "", find_debunk),
+        claims=judge_claims(gathering, topic, find_debunk),
         accounts=accounts,
         posts=gathering.posts,
         authors=burst.voices,
@@ -87,6 +71,25 @@ def build(
         alerted_at=alerted_at,
         reading_delay_seconds=float(median(gathering.delays)),
     )
+
+
+def _level(
+    gathering: Gathering, burst: Burst, table: Levels
+) -> tuple[Level | None, tuple[str, ...]]:
+    return suspect(
+        burst.severity, burst.voices, burst.kinds, said_by(gathering),
+        levels=table, matters=matters_of(gathering.evidence, table),
+    )  # fmt: skip
+
+
+def _summary(sentences: Sequence[tuple[str, str]]) -> tuple[Sentence, ...]:
+    return tuple(Sentence(text=text, posts=(post,)) for text, post in sentences[:SUMMARY_SENTENCES])
+
+
+def _accounts(gathering: Gathering) -> tuple[str, ...]:
+    """Official accounts, those that most posts name first."""
+    counts = gathering.accounts
+    return tuple(sorted(counts, key=lambda account: (-counts[account], account)))
 
 
 def matters_of(members: Sequence[Member], table: Levels) -> set[str]:

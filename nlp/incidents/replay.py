@@ -75,13 +75,7 @@ def replay(
         try:
             spool.fill(file, prepare)
             run = _Run(archive, understanding, settings, office, region, alert_step, learned)
-            done, total = 0, len(spool)
-            for posts in spool.steps():
-                run.step(posts)
-                done += len(posts)
-                if progress is not None:
-                    progress(done, total)
-            run.finish()
+            run.play(spool, progress)
             return _write(archive, spool, file, out_dir, run, tune)
         finally:
             archive.close()
@@ -134,6 +128,16 @@ class _Run:
                 for _, alerted_at in report.alerted:
                     self._alert_step(self._archive, alerted_at)
 
+    def play(self, spool: Spool, progress: Progress | None) -> None:
+        """All of the stream, step by step."""
+        done, total = 0, len(spool)
+        for posts in spool.steps():
+            self.step(posts)
+            done += len(posts)
+            if progress is not None:
+                progress(done, total)
+        self.finish()
+
     def finish(self) -> None:
         """Let the quiet ones age to the end of the stream."""
         self.clock.now += timedelta(minutes=2)
@@ -147,13 +151,7 @@ def _write(
     every = sorted(_all_incidents(archive), key=lambda one: (one.opened_at, one.id))
     into = {one.id: one.merged_into for one in every if one.merged_into is not None}
     incidents = [one for one in every if one.id not in into]
-    members: dict[str, list[tuple[str, datetime]]] = {}
-    curve = Curve()
-    for post in archive.iter_posts(_ALL):
-        curve.add(post.created_at)
-        if post.incident:
-            name = _goes_on(post.incident, into)
-            members.setdefault(name, []).append((post.id, post.created_at))
+    members, curve = _members(archive, into)
     alerts = sorted(_all_alerts(archive), key=lambda one: (one.created_at, one.id))
     files = tuple(out_dir / name for name in ("incidents.jsonl", "alerts.jsonl", "report.html"))
     _lines(files[0], (_line(one, members.get(one.id, []), row_ids) for one in incidents))
@@ -186,6 +184,20 @@ def _write(
         files=files,
         tuning=tuning,
     )
+
+
+def _members(
+    archive: Archive, into: Mapping[str, str]
+) -> tuple[dict[str, list[tuple[str, datetime]]], Curve]:
+    """Incident -> its posts with their times; and the curve of the whole stream."""
+    members: dict[str, list[tuple[str, datetime]]] = {}
+    curve = Curve()
+    for post in archive.iter_posts(_ALL):
+        curve.add(post.created_at)
+        if post.incident:
+            name = _goes_on(post.incident, into)
+            members.setdefault(name, []).append((post.id, post.created_at))
+    return members, curve
 
 
 def _details(archive: Archive, incidents: Sequence[Incident], stream: Curve) -> dict[str, Detail]:

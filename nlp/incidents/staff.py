@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from archive.base import Archive, Filters, Stored
 from huiyin.clock import Clock
@@ -49,6 +50,14 @@ VALUES: Mapping[str, tuple[str, ...]] = {
 }
 _ALL = Scope.everything()
 _TRIES = 20
+
+
+class _Done(NamedTuple):
+    """A step of a person."""
+
+    at: datetime
+    step: int
+    """Its number; 0 = none was committed."""
 
 
 @dataclass(frozen=True)
@@ -165,12 +174,12 @@ class IncidentDesk:
             raise InputError("不能并入自己", "选另一个事件")
         one, other = self._open_one(ends, actor), self._open_one(goes_on, actor)
         first, second = self._group(one), self._group(other)
-        now = self._commit(merged=((ends, goes_on),), live=(first, second))
+        done = self._commit(merged=((ends, goes_on),), live=(first, second))
         self._change(ends, actor, "merge-into", _with(why, goes_on), lambda old: old.model_copy(
             update={"state": IncidentState.MERGED, "merged_into": goes_on}))  # fmt: skip
         alerted = [at for at in (one.alerted_at, other.alerted_at) if at is not None]
         return self._rebuilt(
-            goes_on, (*second.posts, *first.posts), actor, "merge", _with(why, ends), now,
+            goes_on, (*second.posts, *first.posts), actor, "merge", _with(why, ends), done,
             {"alerted_at": min(alerted)} if alerted else {},
         )  # fmt: skip
 
@@ -204,17 +213,20 @@ class IncidentDesk:
         after = target or f"incident:{moved[0].id}~{len(before.incident.acts)}"
         there = self._group(self._open_one(after, actor)) if target else None
         groups = (before, *([there] if there else []))
-        now = self._commit(
+        done = self._commit(
             moved=tuple((post.id, incident_id, after) for post in moved), live=groups
         )
-        self._archive.mark_incidents({post.id: after for post in moved})
+        self._archive.mark_incidents(
+            {post.id: after for post in moved},
+            was={post.id: (post.incident or "",) for post in moved},
+        )
         ids = "、".join(post.id for post in moved[:20]) + ("……" if len(moved) > 20 else "")
-        self._rebuilt(incident_id, rest, actor, "move-out", _with(why, f"{after}：{ids}"), now)
+        self._rebuilt(incident_id, rest, actor, "move-out", _with(why, f"{after}：{ids}"), done)
         said = _with(why, f"{incident_id}：{ids}")
         if there is not None:
-            return self._rebuilt(after, (*there.posts, *moved), actor, "move-in", said, now)
-        made = self._built(after, moved, before.incident, now, opened_at=now, alerted_at=None)
-        acts = append_act((), at=now, actor=actor.id, what="split", why=said)
+            return self._rebuilt(after, (*there.posts, *moved), actor, "move-in", said, done)
+        made = self._built(after, moved, before.incident, done, opened_at=done.at, alerted_at=None)
+        acts = append_act((), at=done.at, actor=actor.id, what="split", why=said)
         update: dict[str, object] = {"acts": acts}
         if title.strip():
             update |= {"title": " ".join(title.split())[: 2 * TITLE_CHARS], "title_by": actor.id}
@@ -279,12 +291,12 @@ class IncidentDesk:
         live: Sequence[_Group],
         merged: tuple[tuple[str, str], ...] = (),
         moved: tuple[tuple[str, str, str], ...] = (),
-    ) -> datetime:
+    ) -> _Done:
         """Commit the step; nothing is committed for incidents that left the detector's window."""
         now = self._clock()
         edge = now - self._window
         if any(not any(post.created_at >= edge for post in one.posts) for one in live):
-            return now
+            return _Done(now, 0)
         newest = self._archive.records(
             Batch, _ALL, ref=self._jurisdiction, newest_first=True, limit=20
         )
@@ -298,18 +310,18 @@ class IncidentDesk:
                         committed_at=now, members=(), merged=merged, moved=moved,
                     )
                 )  # fmt: skip
-                return now
+                return _Done(now, n)
             except Conflict:
                 continue
         raise Conflict("归并没有写入：系统正忙", "稍后再试")
 
     def _rebuilt(
         self, incident_id: str, posts: Sequence[Post], actor: Actor, what: str, why: str,
-        now: datetime, more: Mapping[str, object] | None = None,
+        done: _Done, more: Mapping[str, object] | None = None,
     ) -> Stored[Incident]:  # fmt: skip
         def edit(old: Incident) -> Incident:
             fresh = self._built(
-                incident_id, posts, old, now, opened_at=old.opened_at, alerted_at=old.alerted_at
+                incident_id, posts, old, done, opened_at=old.opened_at, alerted_at=old.alerted_at
             )
             kept = {name: getattr(old, name) for name in KEPT} | {"title": fresh.title}
             if old.title_by:
@@ -319,15 +331,16 @@ class IncidentDesk:
         return self._change(incident_id, actor, what, why, edit)
 
     def _built(
-        self, incident_id: str, posts: Sequence[Post], old: Incident, now: datetime, *,
+        self, incident_id: str, posts: Sequence[Post], old: Incident, done: _Done, *,
         opened_at: datetime, alerted_at: datetime | None,
     ) -> Incident:  # fmt: skip
         gathering = _gathered(posts)
-        return build(
+        made = build(
             incident_id, gathering, jurisdiction=old.jurisdiction, opened_at=opened_at,
-            alerted_at=alerted_at, burst=gathering.burst(), window=self._window, now=now,
+            alerted_at=alerted_at, burst=gathering.burst(), window=self._window, now=done.at,
             levels=read_levels(self._levels),
         )  # fmt: skip
+        return made.model_copy(update={"step": max(old.step, done.step)})
 
 
 def deadlines_of(incident: Incident, start: datetime) -> dict[str, datetime]:

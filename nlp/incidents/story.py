@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from huiyin.records import Author, AuthorKind, Incident, Post
-from nlp.incidents.claims import statements
 from nlp.incidents.gathering import Gathering, member
+from nlp.incidents.statements import statements
 from nlp.incidents.terms import own_words
 
 OFFICIAL = (AuthorKind.GOVERNMENT, AuthorKind.MEDIA)

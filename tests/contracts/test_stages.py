@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from archive import Archive, Slice
+from huiyin.records import Scope
 from tests.contracts.builders import MODEL, analysis, at, post
 
 
@@ -99,6 +100,14 @@ def test_incidents_get_analysed_posts_in_order(archive: Archive) -> None:
     assert [one.id for one in archive.pending_incidents(before=at(10), limit=1)] == ["weibo:1"]
     assert archive.mark_incidents({"weibo:1": "i", "weibo:5": "", "no:1": "i"}) == 2
     assert archive.mark_incidents({"weibo:1": "i"}) == 0
+    assert archive.mark_incidents({"weibo:1": "", "weibo:5": ""}) == 0, "never alone again"
+    assert archive.mark_incidents({"weibo:1": "j"}, was={"weibo:1": ("h",)}) == 0, "it is in i"
+    assert archive.mark_incidents({"weibo:1": ""}, was={"weibo:1": ("i",)}) == 0
+    moved = {"weibo:1": "j", "weibo:5": "k"}
+    assert archive.mark_incidents(moved, was={"weibo:1": ("h", "i")}) == 2
+    assert {one.id: one.incident for one in archive.iter_posts(Scope.everything())} == {
+        **moved, "weibo:2": None, "weibo:3": None, "weibo:4": None,
+    }  # fmt: skip
     assert [one.id for one in archive.pending_incidents(before=at(99), limit=9)] == [
         "weibo:2", "weibo:3",
     ]  # fmt: skip

@@ -10,11 +10,12 @@ import pytest
 
 from archive import Archive, open_archive
 from huiyin.records import AuthorKind, Claim, Level, Post
-from nlp.incidents.claims import Statement, judge_claims, places_in, said_by, statements
+from nlp.incidents.claims import judge_claims, said_by
 from nlp.incidents.debunks import Debunks
 from nlp.incidents.gathering import Gathering, member
 from nlp.incidents.rumour import Telling, risk
 from nlp.incidents.severity import suspect
+from nlp.incidents.statements import Statement, places_in, statements
 from tests.incidents.helpers import START, analysed, post, store
 
 GOVERNMENT, MEDIA = AuthorKind.GOVERNMENT, AuthorKind.MEDIA
