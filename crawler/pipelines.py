@@ -235,15 +235,24 @@ class ArchivePipeline:
         self._pages += 1
         if self._pages % _LOOKED_AT == 1:
             job.unknown.update(unknown_paths(item.objects[0]))
-        self._keep_whole(posts, filter(is_cut_short, item.objects))
+        self._keep_whole(posts, filter(is_cut_short, item.objects), item.round)
         return posts.values()
 
-    def _keep_whole(self, posts: dict[str, Post], cut: Iterable[Mapping[str, Any]]) -> None:
+    def _keep_whole(
+        self, posts: dict[str, Post], cut: Iterable[Mapping[str, Any]], reading: Reading
+    ) -> None:
         """A list shows the beginning of a long post again: the whole that is stored stays."""
         ids = [f"{PLATFORM}:{number_or_zero(one)}" for one in cut]
         if not ids:
             return
-        for name, stored in self._spider.job.archive.get_posts(ids, EVERYTHING).items():
+        try:
+            known = self._spider.job.archive.get_posts(ids, EVERYTHING)
+        except ArchiveAway:  # what is new waits on this host's disk; the rest comes again
+            for name in ids:
+                if int(name.partition(":")[2]) <= reading.cursor:
+                    posts.pop(name, None)
+            return
+        for name, stored in known.items():
             shown = posts.get(name)
             if shown is None or shown.deleted_at is not None:
                 continue
