@@ -214,7 +214,7 @@ def board(read: streams.Kept) -> dict[str, Any]:
         played = play(played_posts)
         days = (played_posts[-1].created_at - played_posts[0].created_at) / timedelta(days=1)
         row: dict[str, Any] = {
-            half: _issues(played, {one: issues[one] for one in chosen})
+            half: issue_scores(played, {one: issues[one] for one in chosen})
             for half, chosen in halves.items()
         }
         row["alerts in 3 years"] = len(played.told) * 1095 / days
@@ -224,11 +224,11 @@ def board(read: streams.Kept) -> dict[str, Any]:
                 if ablation not in ABLATION_THRESHOLDS:
                     again = play(played_posts, **options)
                     chosen = {one: issues[one] for one in halves["held out"]}
-                    row[f"held out, {ablation}"] = _issues(again, chosen)
+                    row[f"held out, {ablation}"] = issue_scores(again, chosen)
     return result
 
 
-def _issues(played: Played, issues: dict[str, set[str]]) -> dict[str, Any]:
+def issue_scores(played: Played, issues: dict[str, set[str]]) -> dict[str, Any]:
     """Mean F1 with the best group (0 where no two messages met), found, posts at the alert."""
     group = {post.rpartition(":")[2]: one for post, one in played.group.items()}
     told = {

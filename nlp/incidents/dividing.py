@@ -13,22 +13,20 @@ import numpy as np
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
-from nlp.incidents.grouping import NEAREST_SHARE, Grouper
+from nlp.incidents.grouping import Grouper
 from nlp.incidents.index import Floats
+from nlp.incidents.thresholds import (
+    BRIDGES,
+    DIVIDE_BELOW,
+    DIVIDE_GAIN,
+    MERGE_FROM,
+    NEAREST_SHARE,
+)
 
 LATEST = 12
 """Posts of each group that are compared to merge."""
-MERGE_FROM = 0.235
-"""Mean similarity of the posts of two groups from which they are one."""
-BRIDGES = 0.6
-"""Or: share of the posts of both that would each have joined the other group."""
 LOOKED_AT = 64
 """Posts of a group that are compared to divide it."""
-DIVIDE_BELOW = 0.12
-"""Similarity of two parts under which they are two matters: the median over their pairs, because
-the posts that chained them, which speak of both, lift the mean."""
-DIVIDE_GAIN = 0.06
-"""So much more alike than the parts must each part be in itself, on average."""
 LEAST = 3
 """Posts of the smaller part."""
 

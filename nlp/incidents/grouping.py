@@ -31,24 +31,24 @@ import numpy.typing as npt
 
 from nlp.incidents.index import Floats, Ids, Index, Pressed, Query, Vector, pressed, term_ids
 from nlp.incidents.terms import tags, without_tags
+from nlp.incidents.thresholds import (
+    APART,
+    NEAREST_SHARE,
+    SHARED,
+    TAG_THRESHOLD,
+    THRESHOLD,
+    WORDS_SHARE,
+)
 
-THRESHOLD = 0.185
-WORDS_SHARE = 0.85
-NEAREST_SHARE = 0.7
 LATEST = 8
 """Posts of a group whose mean similarity counts beside the nearest one's."""
 WEIGHED = 4
 """Groups that are looked at as a whole for one post."""
-TAG_THRESHOLD = 0.135
-"""Similarity that is enough inside a group whose own topic tag the post carries."""
 TAG_MIN_POSTS = 4
 TAG_SHARE = 0.5
-SHARED = 0.12
-"""Similarity that a common key adds at once."""
 KEY_FADES = 3600.0
-"""Seconds after which it has fallen to 1/e; after four times that it is not looked for."""
-APART = 0.025
-"""What two posts lose of which neither names a place that holds, or lies in, one of the other."""
+"""Seconds after which what a common key adds has fallen to 1/e; it is looked for four times as
+long."""
 KEY_READ = 48
 QUERY_TERMS = 24
 """Rarest terms of a post by which candidates are looked for."""

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nlp.incidents.terms import latin
+from nlp.incidents.thresholds import MEAN_COSINE, SPREAD_COSINE, UNKNOWN_COSINE
 
 Ids = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -29,15 +30,24 @@ BUCKETS = 1 << BUCKETS_BITS
 RING = 40
 MAX_TERMS = 200
 FIRST_ROOM = 1 << 12
-UNKNOWN_COSINE = 0.55
-"""Stands in for the cosine where one side has no vector of the same model: about the mean over
-posts that have nothing to do with each other."""
 ENOUGH = 3
 """Common terms from which a cosine counts in full."""
 _PACK = 16
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _DAMPED = np.array([0.0, *(1 + math.log(count) for count in range(1, _PACK))])
 _LOG_UNSEEN = math.log(1.5)
+
+
+class _Scale:
+    """Brings the cosines of every model to one scale: mean 0.5, deviation 0.08."""
+
+    stretch = 0.08 / SPREAD_COSINE
+    shift = 0.5 - MEAN_COSINE * 0.08 / SPREAD_COSINE
+
+
+def scale_cosines(mean: float, spread: float) -> None:
+    """Take another model's mean and deviation; for choosing thresholds only."""
+    _Scale.stretch, _Scale.shift = 0.08 / spread, 0.5 - mean * 0.08 / spread
 
 
 def term_ids(text: str) -> Ids:
@@ -284,12 +294,12 @@ class Index:
         return np.asarray(dots / lengths * np.minimum(1.0, common / ENOUGH), dtype=np.float64)
 
     def meanings(self, query: Query, rows: Sequence[int]) -> Floats:
-        """Cosine of the sentence vectors, shape (rows,)."""
+        """Cosine of the sentence vectors on the scale of `thresholds`, shape (rows,)."""
         if query.vector is None or not query.model:
             return np.full(len(rows), UNKNOWN_COSINE)
         places = np.array(rows, dtype=np.int64) % self._room
         vectors = self._vectors[places, : len(query.vector)].astype(np.float32)
-        found = (vectors @ query.vector) * self._scales[places]
+        found = (vectors @ query.vector) * self._scales[places] * _Scale.stretch + _Scale.shift
         same = self._made_by[places] == query.model
         return np.where(same, found, UNKNOWN_COSINE).astype(np.float64)
 
