@@ -108,6 +108,11 @@ class Model:
         if (self.folder / ngrams.FILE).is_file():
             self._ngrams = ngrams.Ngrams.load(self.folder)
 
+    @property
+    def ngram_shares(self) -> Mapping[str, float]:
+        """Weight of the n-grams' probabilities beside the encoder's, a task; empty without them."""
+        return self._ngrams.shares if self._ngrams is not None else {}
+
     def read(self, texts: Sequence[str]) -> list[Reading]:
         """Read raw texts; one `Reading` each, in order. Copies and known texts cost nothing."""
         cleaned = [clean(text) for text in texts]

@@ -93,6 +93,32 @@ def train_heads(
     out.print(f"模型写在 {escape(str(folder))}")
 
 
+@train.command("vectors")
+def train_vectors(
+    output: Annotated[Path, typer.Option("-o", "--output", help="编码器写到哪个文件夹。")],
+    data: Data = None,
+    config: Annotated[Path | None, typer.Option(help="TOML 配置；默认用随附的。")] = None,
+    base: Annotated[str | None, typer.Option(help="底座：文件夹或模型名。")] = None,
+    steps: Annotated[int, typer.Option(min=1, help="学多少步。")] = 400,
+    work: Annotated[Path, typer.Option(help="检查点放在哪里；换一个就从头训练。")] = Path(
+        "build/vectors"
+    ),
+) -> None:
+    """让成对的文字（标题和正文、诉求和答复）的句向量靠近，供 --vectors-base 使用。可接着训练。"""
+    from nlp.training.vectors import VectorsConfig
+    from nlp.training.vectors import train as run
+
+    chosen = _training_config(
+        config, data=_data_folder(data), out=output, work=work, base=base or None
+    )
+    with progress_bar("句向量") as progress:
+        try:
+            folder = run(chosen, VectorsConfig(steps=steps), progress)
+        except ValueError as error:
+            raise InputError(str(error), "检查数据文件夹") from error
+    out.print(f"编码器写在 {escape(str(folder))}")
+
+
 @train.command("student")
 def train_student(
     teachers: Annotated[list[Path], typer.Argument(help="train heads 写出的文件夹，可几个。")],
@@ -102,8 +128,8 @@ def train_student(
     vectors_base: Annotated[str | None, typer.Option(help="句向量向哪个模型看齐。")] = None,
     layers: Annotated[int, typer.Option(min=1, help="学生有几层。")] = 4,
     hidden: Annotated[int, typer.Option(min=16, help="学生每层多宽，也是句向量的维数。")] = 256,
-    texts: Annotated[int, typer.Option(min=0, help="读多少条没有标注的文字。")] = 300_000,
-    epochs: Annotated[int, typer.Option(min=1, help="每条读几遍。")] = 2,
+    texts: Annotated[int, typer.Option(min=0, help="读多少条没有标注的文字。")] = 500_000,
+    epochs: Annotated[int, typer.Option(min=1, help="每条读几遍。")] = 1,
     work: Annotated[Path, typer.Option(help="检查点放在哪里；换一个就从头训练。")] = Path(
         "build/student"
     ),

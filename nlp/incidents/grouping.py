@@ -55,6 +55,10 @@ QUERY_TERMS = 24
 EXACT = 16
 """Candidates that are compared."""
 MAX_KEPT = 1_000_000
+CROWD = 100_000
+CROWDED = 14 * 24 * 3600.0
+"""While more than `CROWD` posts are kept, those older than so many seconds go before the window
+ends: a start reads back what is kept, and must take minutes."""
 
 
 class Key(NamedTuple):
@@ -205,11 +209,15 @@ class Grouper:
         """Forget posts older than the window before `now`; returns (post id, group) of them."""
         self.watermark = max(self.watermark, now)
         gone = []
-        limit = self.watermark - self.window
-        while self._ages and (self._ages[0][0] < limit or len(self._kept) > self.max_kept):
+        while self._ages and self._is_over(self.watermark - self._ages[0][0]):
             row = heapq.heappop(self._ages)[1]
             gone.append(self._drop(row))
         return gone
+
+    def _is_over(self, age: float) -> bool:
+        """Whether the oldest post, of this age in seconds, is to be forgotten."""
+        kept = len(self._kept)
+        return age > self.window or kept > self.max_kept or (kept > CROWD and age > CROWDED)
 
     # ---- choosing
 

@@ -33,6 +33,7 @@ from nlp.incidents.gathering import Gathering, member
 from nlp.incidents.learning import CONFIRMED, DISMISSED, kind_of, peak_of
 from nlp.incidents.levels import read_levels
 from nlp.incidents.record import KEPT, TITLE_CHARS, build
+from nlp.incidents.writing import QUIET
 
 JUDGES = (Role.ON_CALL, Role.REVIEWER)
 """Who may confirm, dismiss and set levels."""
@@ -337,7 +338,7 @@ class IncidentDesk:
         gathering = _gathered(posts)
         made = build(
             incident_id, gathering, jurisdiction=old.jurisdiction, opened_at=opened_at,
-            alerted_at=alerted_at, burst=gathering.burst(), window=self._window, now=done.at,
+            alerted_at=alerted_at, burst=gathering.burst(), window=QUIET, now=done.at,
             levels=read_levels(self._levels),
         )  # fmt: skip
         return made.model_copy(update={"step": max(old.step, done.step)})

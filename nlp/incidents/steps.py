@@ -7,8 +7,10 @@ from datetime import datetime, timedelta
 
 from archive.base import Archive
 from huiyin.records import Batch, Incident, IncidentState, Post, Scope
+from nlp.incidents.grouping import CROWD, CROWDED
 
 CHUNK = 500
+_CROWDED = timedelta(seconds=CROWDED)
 ALL = Scope.everything()
 
 
@@ -26,15 +28,18 @@ class Steps:
         """The last step and all before it that may hold posts of the window, oldest first."""
         batches: list[Batch] = []
         latest: datetime | None = None
+        members = 0
         last = self._last()
         for number in range(last, 0, -1):
             stored = self._archive.get(Batch, self.id_of(number), ALL)
             if stored is None:
                 break  # older steps were removed by retention
             batch = stored.record
-            if latest is not None and batch.committed_at < latest - self._window:
+            window = min(self._window, _CROWDED) if members > CROWD else self._window
+            if latest is not None and batch.committed_at < latest - window:
                 break
             batches.append(batch)
+            members += len(batch.members)
             if number < last and batch.members:
                 [post_id] = [batch.members[-1][0]]
                 post = self.posts([post_id]).get(post_id)

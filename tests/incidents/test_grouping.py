@@ -5,7 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+import pytest
+
 from huiyin.records import AuthorKind, Kind, Post
+from nlp.incidents import grouping
 from nlp.incidents.board import PREFIX, Board
 from nlp.incidents.grouping import Grouper, Item, Key
 from tests.incidents.helpers import BURST_MAIN, CHATTER, analysed, post
@@ -81,6 +84,20 @@ def test_memory_is_bounded_and_nothing_is_left_of_what_expired() -> None:
     assert len(grouper) == 0
     assert not grouper._keys and not grouper._tags and not grouper._groups
     assert not grouper.index._seen.any() and not any(grouper.index._terms)
+
+
+def test_in_a_crowd_the_old_go_before_the_window_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grouping, "CROWD", 50)
+    day, year = 24 * HOUR, 365 * 24 * HOUR
+    grouper = Grouper(year)
+    for number in range(40):
+        grouper.add(Item(f"p{number}", number * day, f"第{number}号路灯不亮"))
+        grouper.expire(number * day)
+    assert len(grouper) == 40  # few posts stay as long as the window
+    for number in range(40, 100):
+        grouper.add(Item(f"p{number}", 40 * day, f"第{number}号路灯不亮"))
+    grouper.expire(40 * day)
+    assert "p25" not in grouper and "p26" in grouper and len(grouper) == 74
 
 
 def test_a_restored_board_decides_as_the_first_one() -> None:
