@@ -130,6 +130,9 @@ def train_student(
     hidden: Annotated[int, typer.Option(min=16, help="学生每层多宽，也是句向量的维数。")] = 256,
     texts: Annotated[int, typer.Option(min=0, help="读多少条没有标注的文字。")] = 500_000,
     epochs: Annotated[int, typer.Option(min=1, help="每条读几遍。")] = 1,
+    start: Annotated[
+        Path | None, typer.Option(help="从以前的学生接着教：一样宽，不比它浅。")
+    ] = None,
     work: Annotated[Path, typer.Option(help="检查点放在哪里；换一个就从头训练。")] = Path(
         "build/student"
     ),
@@ -143,7 +146,7 @@ def train_student(
     )
     student = StudentConfig(
         layers=layers, hidden=hidden, attention_heads=max(1, hidden // 64), texts=texts,
-        epochs=epochs,
+        epochs=epochs, start=start,
     )  # fmt: skip
     with progress_bar("学生训练") as progress:
         folder = run(chosen, student, teachers, progress)

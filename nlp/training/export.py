@@ -24,6 +24,10 @@ NOTICES = Path(__file__).parents[1] / "data"
 """Licence of the base model and a note of what was changed; they travel with the weights."""
 
 
+_BESIDE = ("emotion", "sentiment", "category")
+"""Tasks in which n-grams may ship: the other labels are mostly made by rules, which they repeat."""
+
+
 def folder_of(base: str) -> Path:
     """Local folder of a base model: the folder itself, or the hub id's snapshot."""
     if Path(base).is_dir():
@@ -86,7 +90,7 @@ def calibrate(
         values, _ = scores.logits(encoder, heads, tokenizer, texts, config)
         answers.setdefault(task, []).append(softmax(values[task], axis=-1))
         gold.setdefault(task, []).append(wanted)
-        if beside is not None and task in beside.labels:
+        if beside is not None and task in _BESIDE:
             grams.setdefault(task, []).append(beside.probabilities(texts)[task])
     if beside is not None:
         shares = {

@@ -49,6 +49,8 @@ class StudentConfig:
     layers: int = 4
     hidden: int = 256
     attention_heads: int = 4
+    start: Path | None = None
+    """Folder of an earlier student to begin from: as wide, at most as deep."""
     texts: int = 500_000
     """Unlabelled texts."""
     unlabelled_length: int = 80
@@ -122,12 +124,16 @@ def _prepare(config: TrainConfig, student: StudentConfig, teacher: Path, made: T
         ),
         add_pooling_layer=False,
     )  # fmt: skip
-    small = rows @ targets.principal_axes(rows - rows.mean(0), student.hidden)
-    with torch.no_grad():
-        encoder.embeddings.word_embeddings.weight.copy_(
-            torch.from_numpy(small * (0.02 / small.std()))
-        )
     heads = Heads(student.hidden, LABELS, dropout=0.05)
+    if student.start is None:
+        small = rows @ targets.principal_axes(rows - rows.mean(0), student.hidden)
+        with torch.no_grad():
+            encoder.embeddings.word_embeddings.weight.copy_(
+                torch.from_numpy(small * (0.02 / small.std()))
+            )
+    else:
+        heads = Heads.load(student.start, student.hidden)
+        begin_as(encoder, student.start)
     texts, shorter = [one.text for one in made.examples], student.unlabelled_length
     tokens = tokenise(tokenizer, texts[: made.labelled], config.max_length)
     tokens += tokenise(tokenizer, texts[made.labelled :], min(shorter, config.max_length))
@@ -137,6 +143,24 @@ def _prepare(config: TrainConfig, student: StudentConfig, teacher: Path, made: T
     partners = list(zip(*read, strict=True))
     log.info("%d texts, %d labelled, %d pairs", len(tokens), made.labelled, len(partners))
     return _Run(config, student, encoder, heads, tokenizer, made, tokens, partners)
+
+
+def begin_as(encoder: BertModel, start: Path) -> None:
+    """Copy the weights of an earlier, shallower student; the layers above add nothing at first.
+
+    Raises ValueError where the shapes do not allow it.
+    """
+    earlier = AutoModel.from_pretrained(start, dtype=torch.float32, add_pooling_layer=False)
+    if earlier.config.num_hidden_layers > encoder.config.num_hidden_layers:
+        raise ValueError(f"{start} 比要训练的学生更深")
+    try:
+        found = encoder.load_state_dict(earlier.state_dict(), strict=False)
+    except RuntimeError as error:
+        raise ValueError(f"{start} 与要训练的学生宽度不同") from error
+    with torch.no_grad():
+        for name in found.missing_keys:
+            if name.endswith("output.dense.weight") or name.endswith("output.dense.bias"):
+                encoder.get_parameter(name).zero_()
 
 
 def _fit(run: _Run, progress: Progress) -> None:

@@ -13,6 +13,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import AutoConfig, AutoModel, BertModel
 
 from nlp.model import Model
 from nlp.ngrams import BUCKETS, Ngrams, grams_of
@@ -102,6 +103,26 @@ def test_a_stopped_run_ends_like_an_undisturbed_one(
     student.train(again, SMALL, [teacher], silent)
     for name in ("model.safetensors", "heads.safetensors"):
         assert (tmp_path / "out" / name).read_bytes() == (taught / name).read_bytes()
+
+
+def test_a_deeper_student_begins_as_the_earlier_one(taught: Path) -> None:
+    earlier = AutoModel.from_pretrained(taught, dtype=torch.float32, add_pooling_layer=False).eval()
+    about = AutoConfig.from_pretrained(taught, num_hidden_layers=2)
+    deeper = BertModel(about, add_pooling_layer=False).eval()
+    ids = torch.randint(5, about.vocab_size, (6, 12), generator=torch.Generator().manual_seed(1))
+
+    def alike() -> float:
+        states = [one(input_ids=ids).last_hidden_state for one in (earlier, deeper)]
+        return float(torch.cosine_similarity(*states, dim=-1).mean())
+
+    with torch.no_grad():
+        before = alike()
+        student.begin_as(deeper, taught)
+        assert alike() > max(0.95, before)
+    with pytest.raises(ValueError, match="更深"):
+        student.begin_as(
+            BertModel(AutoConfig.from_pretrained(taught, num_hidden_layers=0)), taught
+        )  # fmt: skip
 
 
 def test_texts_of_another_run_are_refused(
