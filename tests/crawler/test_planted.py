@@ -277,7 +277,7 @@ def search(folder: Path, planted: tuple[str, ...] = PLANTED) -> None:
             for code in ("utf-8", "gb18030", "utf-16-le", "unicode_escape"):
                 assert word.encode(code) not in data, (file, word)
             assert word not in str(file.relative_to(folder)), (file, word)
-    assert looked >= 3
+    assert looked >= 2  # an archive of one file, and the stream's or a spool's
 
 
 def test_a_token_in_an_address_is_not_taken() -> None:
