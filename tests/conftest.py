@@ -23,6 +23,9 @@ REAL_DATA_REASON = "real-data: HUIYIN_REAL_DATA names no folder with real data"
 CHROMIUM_REASON = "chromium: no Chromium on this machine"
 EXTRAS = ("chromium", "real-data", "elasticsearch")
 
+# pages run without a browser warn in hundreds of lines, under which a failure would drown
+os.environ.setdefault("STREAMLIT_LOGGER_LEVEL", "error")
+
 
 @pytest.fixture(autouse=True)
 def _plain_logs() -> Iterator[None]:
