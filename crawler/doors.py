@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from archive.base import PutReport
 from crawler.accounts import AccountBook
+from crawler.page_text import public_url
 from crawler.privacy import Identity
 from crawler.watch_list import WatchList
 from huiyin import __version__
@@ -66,7 +67,7 @@ class DoorJob:
 
     def wants(self, source: Source) -> bool:
         """True for a source that is to be read here."""
-        if source.paused or (self.only is not None and source.id not in self.only):
+        if source.resting or (self.only is not None and source.id not in self.only):
             return False
         return self.mine is None or self.mine(source)
 
@@ -112,6 +113,8 @@ def check_parameters(spider: str, parameters: Mapping[str, str]) -> None:
             f"{spider} 来源没有 {'、'.join(sorted(strange))} 这个参数",
             f"可用的是 {'、'.join(known)}",
         )
+    if "url" in parameters and not public_url(parameters["url"]):
+        raise InputError(f"网址的写法不对：{parameters['url']}", "以 http:// 或 https:// 开头")
     if _OPENS.search(parameters.get("url", "")):
         raise InputError(
             "网址里有令牌或密钥，不能存进档案",

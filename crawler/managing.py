@@ -103,7 +103,7 @@ def new_source(
     Raises `InputError`.
     """
     check(spider, given)
-    if every is not None and every <= 0:
+    if every is not None and not 0 < every < math.inf:
         raise InputError("间隔应大于 0 秒", "例如 900")
     served = account or _account_of(accounts, given, office)
     known = accounts.accounts.get(served)
@@ -131,6 +131,8 @@ def pause(
     """Stop a source (the time counts as not seen) or let it go on. Raises `NotFound`."""
 
     def edit(one: Source) -> Source:
+        if one.ended_at is not None:
+            raise InputError("这个临时来源已经随事件结束", "事件重新打开时它自己接着读")
         if one.paused is not resume:
             return one
         what = "resume-source" if resume else "pause-source"
@@ -183,7 +185,7 @@ def outlook(
         # before the first reading the settings tell of the allowance
         quota = stored.record if stored else Budget(archive, calls_per_day).quota(purse, now)
     beside = [one for one in every if purse_of(one) == purse]
-    state = HEALTH.get("paused" if source.paused else source.state)
+    state = HEALTH.get("ended" if source.ended_at else "paused" if source.paused else source.state)
     return Outlook(state, quota, plan(source, beside, quota))
 
 

@@ -56,6 +56,8 @@ class StudentConfig:
     unlabelled_length: int = 80
     """Tokens read of them: longer ones are few and would take half of the time."""
     epochs: int = 1
+    steps: int = 0
+    """Batches after which the schedule ends; 0: after all epochs."""
     labelled_times: int = 4
     """How often an epoch shows each labelled text."""
     batch_tokens: int = 4096
@@ -165,7 +167,7 @@ def begin_as(encoder: BertModel, start: Path) -> None:
 
 def _fit(run: _Run, progress: Progress) -> None:
     student = run.student
-    order = list(_order(run))
+    order = list(_order(run))[: student.steps or None]
     optimizer = torch.optim.AdamW(
         [*run.encoder.parameters(), *run.heads.parameters()], lr=student.learning_rate,
         weight_decay=student.weight_decay, fused=True,

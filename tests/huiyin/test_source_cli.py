@@ -61,6 +61,24 @@ def added(run: Run, *arguments: str) -> Source:
     return Source.model_validate(json.loads(run("add", *arguments, "--json").stdout))
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("url=javascript:alert(1)",),
+        ("url=file:///etc/passwd",),
+        ("url=https://",),
+        ("url=https://x.cn/a", "--every", "nan"),
+        ("url=https://x.cn/a", "--every", "inf"),
+        ("url=https://x.cn/a", "--every", "-5"),
+    ],
+)
+def test_what_cannot_be_a_source_is_refused_and_leaves_nothing(
+    run: Run, given: tuple[str, ...]
+) -> None:
+    run("add", "feed", *given, code=2)
+    assert json.loads(run("list", "--json").stdout) == []
+
+
 def test_add_test_list_pause(run: Run, platform: Platform, home: Path) -> None:
     platform.post("mentions", 3)
     one = added(run, "weibo_official", "endpoint=mentions", "uid=101")
