@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from archive.base import Archive, Stored
 from crawler.accounts import AccountBook
@@ -17,6 +18,7 @@ from crawler.budget import Budget, Plan, plan, purse_of, quota_id
 from crawler.doors import KINDS, PARAMETERS, check_parameters
 from crawler.health import HEALTH, State
 from crawler.sources import PUSH, SPIDERS, stopped
+from crawler.watch_list import WatchList
 from crawler.weibo_api import ENDPOINTS
 from huiyin.errors import InputError, NotAllowed
 from huiyin.records import Quota, Scope, Source, append_act
@@ -96,13 +98,15 @@ def check(spider: str, given: Mapping[str, str]) -> None:
 def new_source(
     spider: str, given: Mapping[str, str], *, accounts: AccountBook, office: str,
     every_seconds: float, account: str | None = None, every: float | None = None, by: str,
-    now: datetime,
+    now: datetime, watch_lists: Path | None = None,
 ) -> Source:  # fmt: skip
     """A source that is not stored yet. `every`: seconds; `every_seconds`: of the settings.
 
-    Raises `InputError`.
+    With `watch_lists`, the folder of the watch lists, the one that is named there must be whole.
+    Raises `InputError`, `FileFormatError`.
     """
     check(spider, given)
+    WatchList.in_parameters(given, watch_lists)
     if every is not None and not 0 < every < math.inf:
         raise InputError("间隔应大于 0 秒", "例如 900")
     served = account or _account_of(accounts, given, office)

@@ -70,6 +70,8 @@ def added(run: Run, *arguments: str) -> Source:
         ("url=https://x.cn/a", "--every", "nan"),
         ("url=https://x.cn/a", "--every", "inf"),
         ("url=https://x.cn/a", "--every", "-5"),
+        ("url=https://x.cn/a", "watch=not-there"),
+        ("url=https://x.cn/a", "watch=../../etc/passwd"),
     ],
 )
 def test_what_cannot_be_a_source_is_refused_and_leaves_nothing(
