@@ -130,6 +130,9 @@ def train_student(
     hidden: Annotated[int, typer.Option(min=16, help="学生每层多宽，也是句向量的维数。")] = 256,
     texts: Annotated[int, typer.Option(min=0, help="读多少条没有标注的文字。")] = 500_000,
     epochs: Annotated[int, typer.Option(min=1, help="每条读几遍。")] = 1,
+    steps: Annotated[int, typer.Option(min=0, help="学到多少步为止；0 是全部读完。")] = 0,
+    learning_rate: Annotated[float, typer.Option(min=0, help="学习率的最高值。")] = 6e-4,
+    pair_every: Annotated[int, typer.Option(min=1, help="每多少步学一次成对的文字。")] = 16,
     start: Annotated[
         Path | None, typer.Option(help="从以前的学生接着教：一样宽，不比它浅。")
     ] = None,
@@ -146,7 +149,8 @@ def train_student(
     )
     student = StudentConfig(
         layers=layers, hidden=hidden, attention_heads=max(1, hidden // 64), texts=texts,
-        epochs=epochs, start=start,
+        epochs=epochs, steps=steps, learning_rate=learning_rate, pair_every=pair_every,
+        start=start,
     )  # fmt: skip
     with progress_bar("学生训练") as progress:
         folder = run(chosen, student, teachers, progress)

@@ -62,12 +62,12 @@ def pretrain(config: TrainConfig, run: PretrainConfig, progress: Progress | None
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=run.learning_rate, weight_decay=run.weight_decay, fused=True
     )
-    begin = _resume(config, model, optimizer)
+    kept = config.work / "pretrain.pt"
+    begin = checkpoints.resume(kept, optimizer, weights=model)
     started, mean = time.monotonic(), 0.0
     model.train()
     for step in range(begin, len(order)):
-        for group in optimizer.param_groups:
-            group["lr"] = run.learning_rate * _factor(step / len(order), run.warmup)
+        checkpoints.set_rate(optimizer, run.learning_rate, step / len(order), run.warmup)
         loss = _step(model, optimizer, [tokens[row] for row in order[step]], config, step)
         mean = loss if step == begin else 0.98 * mean + 0.02 * loss
         if progress is not None:
@@ -76,8 +76,8 @@ def pretrain(config: TrainConfig, run: PretrainConfig, progress: Progress | None
             rate = (step + 1 - begin) / (time.monotonic() - started)
             log.info("step %d/%d %.2f/s loss %.4f", step + 1, len(order), rate, mean)
         if step % run.checkpoint_every == run.checkpoint_every - 1:
-            _checkpoint(config, model, optimizer, step + 1)
-    _checkpoint(config, model, optimizer, len(order))
+            checkpoints.keep(kept, step + 1, optimizer, weights=model)
+    checkpoints.keep(kept, len(order), optimizer, weights=model)
     return _write(config, tokenizer, model)
 
 
@@ -115,10 +115,6 @@ def hide(ids: Tensor, vocabulary_size: int, chance: torch.Generator) -> tuple[Te
     strange = torch.randint(len(vocabulary.SPECIAL), vocabulary_size, ids.shape, generator=chance)
     gaps = torch.where(chosen & (fate < 0.8), vocabulary.SPECIAL.index("[MASK]"), ids)
     return torch.where(chosen & (fate >= 0.9), strange, gaps), wanted
-
-
-def _factor(share: float, warmup: float) -> float:
-    return min(share / warmup if warmup else 1.0, (1 - share) / (1 - warmup))
 
 
 class _Tokens:
@@ -236,17 +232,3 @@ def _write(config: TrainConfig, tokenizer: Tokenizer, model: BertForMaskedLM) ->
     tokenizer.no_padding()
     tokenizer.save(str(config.out / "tokenizer.json"))
     return config.out
-
-
-def _checkpoint(
-    config: TrainConfig, model: BertForMaskedLM, optimizer: torch.optim.Optimizer, step: int
-) -> None:
-    checkpoints.save(config.work / "pretrain.pt", step, optimizer, weights=model.state_dict())
-
-
-def _resume(config: TrainConfig, model: BertForMaskedLM, optimizer: torch.optim.Optimizer) -> int:
-    state = checkpoints.load(config.work / "pretrain.pt", optimizer)
-    if state is None:
-        return 0
-    model.load_state_dict(state["weights"])
-    return int(state["step"])

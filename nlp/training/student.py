@@ -172,14 +172,15 @@ def _fit(run: _Run, progress: Progress) -> None:
         [*run.encoder.parameters(), *run.heads.parameters()], lr=student.learning_rate,
         weight_decay=student.weight_decay, fused=True,
     )  # fmt: skip
-    begin = _resume(run, optimizer)
+    kept = run.config.work / "student.pt"
+    begin = checkpoints.resume(kept, optimizer, encoder=run.encoder, heads=run.heads)
     chance = random.Random(run.config.seed)
     started, shown = time.monotonic(), dict.fromkeys(["soft", "hard", "vector", "pair"], 0.0)
     for step, rows in enumerate(order):
         partners = chance.sample(run.pairs, min(student.pair_batch, len(run.pairs)))
         if step < begin:  # the same order of chance as in the run that was stopped
             continue
-        _set_rate(optimizer, step / len(order), student)
+        checkpoints.set_rate(optimizer, student.learning_rate, step / len(order), student.warmup)
         losses = _losses(run, rows)
         if run.pairs and step % student.pair_every == 0:
             losses["pair"] = student.pair_weight * _pair_loss(run, partners)
@@ -192,8 +193,8 @@ def _fit(run: _Run, progress: Progress) -> None:
             told = " ".join(f"{name}={value:.3f}" for name, value in shown.items())
             log.info("step %d/%d %.2f/s %s", step + 1, len(order), rate, told)
         if step % student.checkpoint_every == student.checkpoint_every - 1:
-            _checkpoint(run, optimizer, step + 1)
-    _checkpoint(run, optimizer, len(order))
+            checkpoints.keep(kept, step + 1, optimizer, encoder=run.encoder, heads=run.heads)
+    checkpoints.keep(kept, len(order), optimizer, encoder=run.encoder, heads=run.heads)
 
 
 def _order(run: _Run) -> Iterator[list[int]]:
@@ -245,25 +246,3 @@ def _descend(run: _Run, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
     loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_([*run.encoder.parameters(), *run.heads.parameters()], 1.0)
     optimizer.step()
-
-
-def _set_rate(optimizer: torch.optim.Optimizer, share: float, student: StudentConfig) -> None:
-    factor = min(share / student.warmup, (1 - share) / (1 - student.warmup))
-    for group in optimizer.param_groups:
-        group["lr"] = student.learning_rate * factor
-
-
-def _checkpoint(run: _Run, optimizer: torch.optim.Optimizer, step: int) -> None:
-    checkpoints.save(
-        run.config.work / "student.pt", step, optimizer, encoder=run.encoder.state_dict(),
-        heads=run.heads.state_dict(),
-    )  # fmt: skip
-
-
-def _resume(run: _Run, optimizer: torch.optim.Optimizer) -> int:
-    state = checkpoints.load(run.config.work / "student.pt", optimizer)
-    if state is None:
-        return 0
-    run.encoder.load_state_dict(state["encoder"])
-    run.heads.load_state_dict(state["heads"])
-    return int(state["step"])

@@ -65,11 +65,12 @@ def train(config: TrainConfig, run: VectorsConfig, progress: Progress) -> Path:
     optimizer = torch.optim.AdamW(
         encoder.parameters(), lr=run.learning_rate, weight_decay=run.weight_decay, fused=True
     )
-    begin = _resume(config, encoder, optimizer)
+    kept = config.work / "vectors.pt"
+    begin = checkpoints.resume(kept, optimizer, weights=encoder)
     started = time.monotonic()
     encoder.train()
     for step in range(begin, run.steps):
-        _set_rate(optimizer, step / run.steps, run)
+        checkpoints.set_rate(optimizer, run.learning_rate, step / run.steps, run.warmup)
         chosen = random.Random(config.seed * 7919 + step).sample(
             partners, min(run.batch, len(partners))
         )
@@ -86,8 +87,8 @@ def train(config: TrainConfig, run: VectorsConfig, progress: Progress) -> Path:
                 step + 1, run.steps, rate, float(apart.detach()), float(away.detach()),
             )  # fmt: skip
         if step % run.checkpoint_every == run.checkpoint_every - 1:
-            _checkpoint(config, encoder, optimizer, step + 1)
-    _checkpoint(config, encoder, optimizer, run.steps)
+            checkpoints.keep(kept, step + 1, optimizer, weights=encoder)
+    checkpoints.keep(kept, run.steps, optimizer, weights=encoder)
     return _write(config, encoder)
 
 
@@ -131,12 +132,6 @@ def _partners(config: TrainConfig, run: VectorsConfig, tokenizer: Tokenizer) -> 
     return list(zip(*read_sides, strict=True))
 
 
-def _set_rate(optimizer: torch.optim.Optimizer, share: float, run: VectorsConfig) -> None:
-    factor = min(share / run.warmup if run.warmup else 1.0, (1 - share) / (1 - run.warmup))
-    for group in optimizer.param_groups:
-        group["lr"] = run.learning_rate * factor
-
-
 def _write(config: TrainConfig, encoder: BertModel) -> Path:
     config.out.mkdir(parents=True, exist_ok=True)
     encoder.save_pretrained(config.out, safe_serialization=True)
@@ -144,17 +139,3 @@ def _write(config: TrainConfig, encoder: BertModel) -> Path:
         str(config.out / "tokenizer.json")
     )
     return config.out
-
-
-def _checkpoint(
-    config: TrainConfig, encoder: BertModel, optimizer: torch.optim.Optimizer, step: int
-) -> None:
-    checkpoints.save(config.work / "vectors.pt", step, optimizer, weights=encoder.state_dict())
-
-
-def _resume(config: TrainConfig, encoder: BertModel, optimizer: torch.optim.Optimizer) -> int:
-    state = checkpoints.load(config.work / "vectors.pt", optimizer)
-    if state is None:
-        return 0
-    encoder.load_state_dict(state["weights"])
-    return int(state["step"])
