@@ -17,8 +17,9 @@ from huiyin.records import Analysis, Post
 from huiyin.vectors import unpack
 from nlp.incidents.dividing import alike, parts
 from nlp.incidents.gathering import MIN_SPREAD, OFFICIAL, Gathering, by_words, member, speaks
-from nlp.incidents.grouping import Grouper, Item, Key, Nearest
+from nlp.incidents.grouping import Grouper
 from nlp.incidents.hazards import hazard_keys, stems
+from nlp.incidents.items import Item, Key, Nearest
 from nlp.incidents.severity import judge
 from nlp.incidents.terms import plain
 

@@ -23,13 +23,12 @@ import heapq
 import math
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from nlp.incidents.index import Floats, Ids, Index, Pressed, Query, Vector, pressed, term_ids
+from nlp.incidents.index import Floats, Ids, Index, Query, pressed, term_ids
+from nlp.incidents.items import Item, Kept, Nearest, apart
 from nlp.incidents.terms import tags, without_tags
 from nlp.incidents.thresholds import (
     APART,
@@ -46,9 +45,6 @@ WEIGHED = 4
 """Groups that are looked at as a whole for one post."""
 TAG_MIN_POSTS = 4
 TAG_SHARE = 0.5
-KEY_FADES = 3600.0
-"""Seconds after which what a common key adds has fallen to 1/e; it is looked for four times as
-long."""
 KEY_READ = 48
 QUERY_TERMS = 24
 """Rarest terms of a post by which candidates are looked for."""
@@ -59,57 +55,6 @@ CROWD = 100_000
 CROWDED = 14 * 24 * 3600.0
 """While more than `CROWD` posts are kept, those older than so many seconds go before the window
 ends: a start reads back what is kept, and must take minutes."""
-
-
-class Key(NamedTuple):
-    """Something that two posts may share beside words."""
-
-    name: str
-    fades: float = KEY_FADES
-    wide: bool = False
-    """True: it holds for posts that name different spots too."""
-
-
-@dataclass(slots=True)
-class Item:
-    """A post as grouping sees it. `time` in seconds since the epoch."""
-
-    id: str
-    time: float
-    text: str
-    """From `terms.plain`."""
-    vector: Vector | None = None
-    model: str = ""
-    root: str | None = None
-    """Thread or repost chain that it belongs to; None for an original post."""
-    by_words: bool = True
-    """False: a repost, which goes with its root whatever it says."""
-    official: bool = False
-    keys: tuple[Key, ...] = ()
-    places: tuple[str, ...] = ()
-    """Stems (`stem`) of the places that it names: a place begins with the stem of what holds it."""
-    pressed: Pressed | None = None
-    """`vector` as it is kept; made when the item is taken in."""
-
-
-@dataclass(slots=True)
-class _Kept:
-    id: str
-    group: str
-    root: str | None
-    official: bool
-    tags: tuple[str, ...]
-    keys: tuple[Key, ...]
-    places: tuple[str, ...]
-
-
-class Nearest(NamedTuple):
-    """The best group for a post, and the best one beside it."""
-
-    similarity: float
-    group: str | None
-    second: float = -1.0
-    other: str | None = None
 
 
 _NOBODY = Nearest(-1.0, None)
@@ -138,7 +83,7 @@ class Grouper:
         self._shared, self._apart = shared, apart
         self.watermark = -math.inf
         self.index = Index()
-        self._kept: dict[int, _Kept] = {}
+        self._kept: dict[int, Kept] = {}
         self._by_id: dict[str, int] = {}
         self._roots: dict[str, list[int]] = {}
         self._tags: dict[str, dict[str, int]] = {}
@@ -368,7 +313,7 @@ class Grouper:
 
     def _keep(self, item: Item, group: str, packed: Ids, marks: tuple[str, ...]) -> None:
         row = self.index.add(item.time, packed, item.pressed, item.model)
-        kept = _Kept(item.id, group, item.root, item.official, marks, item.keys, item.places)
+        kept = Kept(item.id, group, item.root, item.official, marks, item.keys, item.places)
         self._kept[row] = kept
         self._by_id[item.id] = row
         heapq.heappush(self._ages, (item.time, row))
@@ -378,14 +323,14 @@ class Grouper:
             self._keys.setdefault(key.name, []).append(row)
         self._enter(row, kept)
 
-    def _enter(self, row: int, kept: _Kept) -> None:
+    def _enter(self, row: int, kept: Kept) -> None:
         rows = self._groups.setdefault(kept.group, [])
         rows.insert(bisect_left(rows, row), row)
         for mark in kept.tags:
             counts = self._tags.setdefault(mark, {})
             counts[kept.group] = counts.get(kept.group, 0) + 1
 
-    def _leave(self, row: int, kept: _Kept) -> None:
+    def _leave(self, row: int, kept: Kept) -> None:
         _remove(self._groups, kept.group, row)
         for mark in kept.tags:
             counts = self._tags[mark]
@@ -405,13 +350,6 @@ class Grouper:
             _remove(self._keys, key.name, row)
         self._leave(row, kept)
         return kept.id, kept.group
-
-
-def apart(ours: Sequence[str], theirs: Sequence[str]) -> bool:
-    """True when no place of one is, holds or lies in a place of the other."""
-    return not any(
-        one.startswith(other) or other.startswith(one) for one in ours for other in theirs
-    )
 
 
 def _remove(lists: dict[str, list[int]], name: str, row: int) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from huiyin.records import Place
-from nlp.incidents.grouping import Key
+from nlp.incidents.items import Key
 
 HOUR = 3600.0
 MUNICIPALITIES = ("11", "12", "31", "50")

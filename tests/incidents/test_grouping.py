@@ -10,7 +10,8 @@ import pytest
 from huiyin.records import AuthorKind, Kind, Post
 from nlp.incidents import grouping
 from nlp.incidents.board import PREFIX, Board
-from nlp.incidents.grouping import Grouper, Item, Key
+from nlp.incidents.grouping import Grouper
+from nlp.incidents.items import Item, Key
 from tests.incidents.helpers import BURST_MAIN, CHATTER, analysed, post
 from tests.incidents.streams import stream
 

@@ -17,7 +17,8 @@ from huiyin.settings import IncidentSettings
 from nlp import load_understanding
 from nlp.base import Understanding
 from nlp.incidents import replay
-from nlp.incidents.grouping import Grouper, Item
+from nlp.incidents.grouping import Grouper
+from nlp.incidents.items import Item
 from nlp.incidents.terms import plain
 from tests.incidents.helpers import bcubed
 
