@@ -85,13 +85,28 @@ def plan(source: Source, beside: Iterable[Source], quota: Quota | None) -> Plan:
     takes = START_SECONDS + 2 * (source.answer_seconds or 0.5)
     if quota is None:
         return Plan(wish, wish, 86400 / wish, takes)
-    total = sum(weight_of(one) for one in beside if not one.paused) or weight_of(source)
-    share = weight_of(source) / max(total, weight_of(source))
-    calls = quota.limit * (1 - RESERVE) * share / CALLS_A_READING
+    if source.incident:
+        calls = max(spare_calls(beside, quota), 1.0)
+    else:
+        total = sum(weight_of(one) for one in beside if not one.resting and not one.incident)
+        share = weight_of(source) / max(total, weight_of(source))
+        calls = quota.limit * (1 - RESERVE) * share / CALLS_A_READING
     day = paced_day() if quota.window_seconds >= 86400 else quota.window_seconds
     pause = max(wish, day / max(calls, 1e-9))
     night = max(wish, pause / NIGHT) if quota.window_seconds >= 86400 else pause
     return Plan(pause, night, 16 * 3600 / pause + 8 * 3600 / night, takes)
+
+
+def spare_calls(beside: Iterable[Source], quota: Quota, more: int = 0) -> float:
+    """Calls a window for each temporary source (and `more`): what the standing ones' plan leaves.
+
+    These plan as if there were no temporary ones.
+    """
+    known = [one for one in beside if not one.resting]
+    standing = [one for one in known if not one.incident]
+    planned = sum(plan(one, standing, quota).calls_a_day for one in standing)
+    left = quota.limit * (1 - RESERVE) - planned * quota.window_seconds / 86400
+    return max(0.0, left) / max(1, len(known) - len(standing) + more)
 
 
 def paced_day() -> float:
@@ -153,6 +168,15 @@ def quota_id(key: str) -> str:
     return f"quota:weibo:{key}"
 
 
+def _left_of(quota: Quota, now: datetime) -> float:
+    """Share of the window that is still to come, 0..1; the hours of a day at their pace."""
+    window = timedelta(seconds=quota.window_seconds)
+    if quota.window_seconds < 86400:
+        return max(0.0, min(1.0, (quota.resets_at - now) / window))
+    whole = paced_seconds(quota.resets_at - window, quota.resets_at)
+    return min(1.0, paced_seconds(now, quota.resets_at) / whole)
+
+
 class Budget:
     """The allowances of all accounts, as one process spends them. Used from one thread.
 
@@ -190,6 +214,21 @@ class Budget:
                 f"接口次数已用完（{quota.used}/{quota.limit}）",
                 "到时间自动再读；长期不够请申请商业接口", until=quota.resets_at,
             )  # fmt: skip
+
+    def check_spare(self, key: str, now: datetime) -> None:
+        """Raise `QuotaExceeded` where a temporary source would take a call from standing ones.
+
+        It spends what they let lapse: calls of the part of the window that is over. Of what is
+        left, the part that is still to come is theirs, whatever they plan, and the reserve too.
+        """
+        quota = self.quota(key, now)
+        if quota is None:
+            return
+        theirs = quota.limit * (RESERVE + (1 - RESERVE) * _left_of(quota, now))
+        if quota.used + 1 > quota.limit - theirs:
+            raise QuotaExceeded(
+                f"剩下的次数留给常设来源（已用 {quota.used}/{quota.limit}）", "有空余时自己再读"
+            )
 
     def count(self, key: str, now: datetime) -> None:
         """A call goes out, retries included."""

@@ -77,7 +77,7 @@ def open_gaps(sources: Iterable[Source]) -> list[Gap]:
 
 
 def _edges(source: Source, start: datetime, end: datetime) -> Iterable[datetime]:
-    times = [source.covered_since, source.last_ok_at]
+    times = [source.covered_since, source.last_ok_at, source.ended_at]
     for gap in source.gaps:
         times += [gap.starts_at, gap.ends_at]
     return [time for time in times if time is not None and start < time < end]
@@ -93,6 +93,8 @@ def _stretch(source: Source, start: datetime, end: datetime) -> Stretch:
         gap = gaps[0]
         state = "caught_up" if gap.caught_up_at else gap.state
         return Stretch(source.id, start, end, state, gap.reason, gap.missed, gap.caught_up_at)
+    if source.ended_at is not None and start >= source.ended_at:
+        return Stretch(source.id, start, end, "ended", "事件已经结束，没有再看")
     since, until = source.covered_since, source.last_ok_at
     if since is None or end <= since:
         return Stretch(source.id, start, end, "unknown", "这时还没有开始读这个来源")

@@ -98,7 +98,7 @@ class CrawlJob:
         order = {name: place for place, name in enumerate(ENDPOINTS)}
         found = [
             one for one in self.sources
-            if one.spider == spider and not one.paused and self.mine(one.id)
+            if one.spider == spider and not one.resting and self.mine(one.id)
             and (not SPIDERS[spider].token or one.parameters.get("uid") in self.tokens)
         ]  # fmt: skip
         return sorted(found, key=lambda one: order.get(one.parameters.get("endpoint", ""), 99))

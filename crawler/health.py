@@ -70,6 +70,7 @@ HEALTH: Mapping[str, State] = {
         "反复失败", "会自动重试；若持续，检查网络，看 var/log/crawl.log", timedelta(minutes=30)
     ),
     "paused": State("人为暂停", "huiyin source pause --resume 恢复"),
+    "ended": State("随事件结束", "事件重新打开时自己接着读，并补读这段时间"),
     "cut_off": State("超出平台页数", "平台只给最近的内容；把读取间隔调短，或申请商业接口"),
     "behind": State("还在补读", "正在读，读完即补齐"),
 }  # fmt: skip
@@ -123,8 +124,13 @@ def _at_most(got: int, expected: float) -> float:
 
 
 def lasting(source: Source, now: datetime) -> State | None:
-    """The state that has lasted long enough to tell the operator, else None."""
+    """The state that has lasted long enough to tell the operator, else None.
+
+    Not of a temporary one: what is wrong with its grant its standing neighbours tell.
+    """
     state = HEALTH.get(source.state)
-    if state is None or state.lasts is None or source.paused or source.state_since is None:
+    if source.incident or source.paused or source.state_since is None:
+        return None
+    if state is None or state.lasts is None:
         return None
     return state if now - source.state_since >= state.lasts else None

@@ -24,6 +24,8 @@ _GAPS_KEPT = 200
 _FIELDS_KEPT = 100
 _QUIET = timedelta(seconds=30)
 """An unchanged source is written this often at most: each write waits for the disk."""
+TEMPORARY, AFTER_TEMPORARY = "source:incident:", "source:incident;"
+"""Ids of the temporary sources begin so; all of them lie before the second."""
 CUT_OFF = "cut_off"
 BEHIND = "behind"
 SILENT = "silent"
@@ -106,13 +108,24 @@ def _ensure(archive: Archive, wanted: Source) -> Source:
 
 
 def known_sources(archive: Archive, spiders: Iterable[str] | None = tuple(SPIDERS)) -> list[Source]:
-    """All sources that one of these spiders reads (None = any), in id order."""
-    found: list[Source] = []
+    """All sources that one of these spiders reads (None = any), in id order.
+
+    Without the temporary ones that ended: there is one for each incident of years.
+    """
+    found: dict[str, Source] = {}
     after = ""
-    while page := archive.records(Source, EVERYTHING, limit=1000, after=after):
-        found += [one.record for one in page]
+    while page := archive.records(Source, EVERYTHING, limit=500, after=after):
+        found |= {one.record.id: one.record for one in page}
         after = page[-1].record.id
-    return [one for one in found if spiders is None or one.spider in spiders]
+        if after.startswith(TEMPORARY):
+            after = AFTER_TEMPORARY
+    if any(one.startswith(TEMPORARY) for one in found):
+        open_ones = archive.records(Source, EVERYTHING, state="temporary", limit=500)
+        found |= {one.record.id: one.record for one in open_ones}
+    return [
+        one for _, one in sorted(found.items())
+        if one.ended_at is None and (spiders is None or one.spider in spiders)
+    ]  # fmt: skip
 
 
 # ---------------------------------------------------------------- after a reading
@@ -240,6 +253,8 @@ def after_failure(source: Source, now: datetime, error: CollectError) -> Source:
 
 def stopped(source: Source, now: datetime, state: str, reason: str, short: str = "") -> Source:
     """The source while it cannot be read; a gap of that state is open, and only one."""
+    if source.ended_at is not None:
+        return source  # its last reading failed after it ended: nobody looks any more
     gaps = source.gaps
     starts = source.last_ok_at or now
     if gaps and gaps[-1].ends_at is None and gaps[-1].state != state:

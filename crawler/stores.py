@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from archive.base import Archive, PutReport
-from huiyin.records import Post, Scope, Source
-
-EVERYTHING = Scope.everything()
+from crawler.sources import EVERYTHING, known_sources
+from huiyin.records import Post, Source
 
 
 class Store(Protocol):
@@ -34,12 +33,7 @@ class ArchiveStore:
         self._archive = archive
 
     def sources(self) -> list[Source]:
-        found: list[Source] = []
-        after = ""
-        while page := self._archive.records(Source, EVERYTHING, limit=1000, after=after):
-            found += [one.record for one in page]
-            after = page[-1].record.id
-        return found
+        return known_sources(self._archive, None)
 
     def known(self, ids: Sequence[str]) -> set[str]:
         return set(self._archive.get_posts(ids, EVERYTHING)) if ids else set()

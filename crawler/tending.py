@@ -89,7 +89,7 @@ class Tender:
                 self._look_around()
             job.sources = tuple(known_sources(job.archive, None))
             self._leases.turn(
-                (one.id for one in job.sources if not one.paused), lambda one: one in job.reading
+                (one.id for one in job.sources if not one.resting), lambda one: one in job.reading
             )
             if self._turns % _TELL_EVERY == _TELL_EVERY - 1:
                 self._tell(alerts_of_sources(job.sources, job.clock()))

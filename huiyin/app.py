@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from alerts import Alerter
     from crawler import AccountBook, Identity
     from huiyin.contacts import Contacts
+    from huiyin.following import Following
     from nlp import AnalysisStage
     from nlp.base import Understanding
     from nlp.categories import Corrections, Versions
@@ -110,6 +111,13 @@ class App:
         from nlp.incidents import IncidentDesk
 
         return IncidentDesk(self.archive, settings=self.settings.incident_rules, clock=self.clock)
+
+    @cached_property
+    def following(self) -> Following:
+        """Searches that follow incidents; run by `watch`."""
+        from huiyin.following import Following
+
+        return Following(self.archive, self.settings, self.clock)
 
     @cached_property
     def alerter(self) -> Alerter:

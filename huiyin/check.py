@@ -175,7 +175,9 @@ def _queues(app: App) -> Iterator[Finding]:
 
 def _sources(app: App) -> Iterator[Finding]:
     now = app.clock()
-    sources = [one.record for one in app.archive.records(Source, ALL)]
+    from crawler.sources import known_sources
+
+    sources = known_sources(app.archive, None)
     if not sources:
         yield Finding(
             "来源", "note", "还没有", "设置 weibo.tokens 后 huiyin run；或 huiyin import 文件"
@@ -185,7 +187,8 @@ def _sources(app: App) -> Iterator[Finding]:
             yield Finding(f"来源 {source.id}", "note", "人为暂停",
                           "恢复：huiyin source pause --resume")  # fmt: skip
         elif source.state not in {"ok", "new"}:
-            yield Finding(f"来源 {source.id}", "bad", source.reason or source.state, _mend(source))
+            grave = "note" if source.incident else "bad"  # a temporary one waits for calls
+            yield Finding(f"来源 {source.id}", grave, source.reason or source.state, _mend(source))
         elif source.last_ok_at and now - source.last_ok_at > LONG_SILENCE:
             yield Finding(
                 f"来源 {source.id}", "bad", f"上次读成功在 {_ago(now, source.last_ok_at)}前",

@@ -87,12 +87,20 @@ class _Office:
 def watch(app: App, stop: Event) -> bool:
     """Group posts into incidents and send alerts."""
     log.info("watch: ready")
-    return _loop(app, stop, lambda: _watch_once(app))
+    over = Event()
+    beside = Thread(target=app.following.run, args=(app.moved, over), name="following", daemon=True)
+    beside.start()
+    try:
+        return _loop(app, stop, lambda: _watch_once(app))
+    finally:
+        over.set()
+        beside.join(TROUBLE_SECONDS)
 
 
 def _watch_once(app: App) -> int:
     report = app.detector.run_once()
     sent = app.alerter.run_once()
+    app.following.holds = report.held
     return report.posts + len(sent.messages)
 
 

@@ -237,6 +237,10 @@ class IncidentSettings(Section):
     """Burst score before anybody is alerted."""
     danger_alarm: bool = True
     """One post that says a life is at stake now opens an incident and tells at once."""
+    search: bool = False
+    """While an incident is active, search for its words beside a standing search of the office."""
+    search_most: int = Field(default=3, ge=1, le=20)
+    """So many such temporary searches at a time at most."""
     levels: str = ""
     """Table (TOML) of what makes which suspected level; empty = the shipped one."""
 

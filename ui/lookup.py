@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from archive.base import Filters, SearchRequest
+from crawler.sources import known_sources
+from crawler.temporary import source_id
 from huiyin.records import Account, Gap, Incident, IncidentState, Post, Source
 from ui.session import Visit
 from ui.words import t
@@ -58,19 +60,37 @@ def staff_names(visit: Visit) -> dict[str, str]:
 
 
 def sources(visit: Visit) -> list[Source]:
-    """The sources that the person may see."""
-    return [one.record for one in visit.app.archive.records(Source, visit.scope, limit=5000)]
+    """The sources that the person may see, without temporary ones that ended."""
+    known = known_sources(visit.app.archive, None)
+    return [one for one in known if visit.scope.allows(one.offices)]
 
 
-def blind(visit: Visit) -> list[Gap]:
+def ended_sources(visit: Visit) -> list[Source]:
+    """The temporary sources that ended last."""
+    stored = visit.app.archive.records(
+        Source, visit.scope, state="ended", newest_first=True, limit=PAGE
+    )
+    return [one.record for one in stored]
+
+
+def temporary_source(visit: Visit, incident: str) -> Source | None:
+    """The temporary search of an incident, also when it has ended."""
+    stored = visit.app.archive.get(Source, source_id(incident), visit.scope)
+    return stored.record if stored else None
+
+
+def blind(visit: Visit, incident: str = "") -> list[Gap]:
     """All times that a chart has to hatch, each with whose source it was and why.
 
     What was caught up since is seen. A source that nobody reads any more opens no gap itself, so
     the time since its last reading is told here; and what lies before the first reading of any.
+    Temporary sources are beyond what is always read; that of `incident` counts in its own charts.
     """
-    found, names = sources(visit), account_names(visit)
+    every, names = sources(visit), account_names(visit)
+    own = temporary_source(visit, incident) if incident else None
+    found = [one for one in every if not one.incident]
     told: list[Gap] = []
-    for one in found:
+    for one in (*found, *([own] if own else [])):
         name = names.get(one.account, one.account)
         told += [
             gap.model_copy(update={"reason": f"{name}：{_why(gap)}"})
@@ -95,7 +115,7 @@ def _why(gap: Gap) -> str:
 
 def is_late(source: Source, now: datetime, every_seconds: float | None = None) -> bool:
     """True when it was not read for much longer than it should be."""
-    if source.last_ok_at is None or source.paused:
+    if source.last_ok_at is None or source.resting:
         return False
     waited = (now - source.last_ok_at).total_seconds()
     return waited > LATE_FACTOR * max(every_seconds or source.every_seconds, _NIGHT_SECONDS)

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 from crawler.coverage import Stretch
 from crawler.managing import TITLES, Outlook
-from huiyin.records import Look, Source
+from crawler.temporary import ENDINGS
+from huiyin.records import Incident, Look, Source
 from ui import lookup, words
 from ui.markup import Markup, div, show, span, tag
 from ui.parts import badge, heading, note, row, table
@@ -16,7 +17,7 @@ from ui.when import SHANGHAI, ago, span_words, stamp, when
 from ui.words import name_of
 
 COLOURS = {"ok": "green", "new": "blue", "quota": "amber", "slow": "amber", "silent": "amber",
-           "paused": ""}  # fmt: skip
+           "paused": "", "ended": ""}  # fmt: skip
 MOST_STRETCHES = 60
 _STRIP = {"covered": "ok", "caught_up": "late", "unknown": "none"}
 ANSWER_AFTER = timedelta(seconds=20)
@@ -24,8 +25,21 @@ ANSWER_AFTER = timedelta(seconds=20)
 
 
 def state_name(source: Source) -> str:
-    """`paused`, or the state of the record."""
-    return "paused" if source.paused else source.state
+    """`ended`, `paused`, or the state of the record."""
+    return "ended" if source.ended_at else "paused" if source.paused else source.state
+
+
+def temporary(visit: Visit, source: Source) -> Markup | None:
+    """Of a temporary search: which incident it follows, what it looks for, and why."""
+    if not source.incident:
+        return None
+    stored = visit.app.archive.get(Incident, source.incident, visit.scope)
+    title = stored.record.title if stored else source.incident
+    why = f"；{ENDINGS.get(source.ended, '')}" if source.ended else ""
+    return div(
+        row(badge("临时", "blue"), span(f"跟着事件“{title}”{why}")),
+        div(f"找“{source.parameters.get('q', '')}”：{source.why}", cls="hy-small"),
+    )
 
 
 def title_of(source: Source, names: dict[str, str]) -> Markup:
@@ -49,6 +63,7 @@ def summary(visit: Visit, source: Source, look: Outlook, names: dict[str, str]) 
         row(badge(name_of(words.SOURCE_STATE, state), COLOURS.get(state, "red")),
             badge("很久没有读到", "amber") if late else None),
         title_of(source, names),
+        temporary(visit, source),
         div(f"发出后 {look.seen_after}看到 · 额度 {look.quota_words} · "
             f"每天约读 {look.plan.calls_a_day:.0f} 次", cls="hy-small"),
         div(_last(visit, source), cls="hy-small"),

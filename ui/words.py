@@ -58,6 +58,7 @@ SOURCE_STATE = {
     "new": "还没有读过", "ok": "正常", "login_expired": "登录已过期", "quota": "接口次数用完",
     "refused": "平台拒绝", "failing": "反复失败", "blocked": "被平台挡住",
     "layout": "返回格式变了", "slow": "很慢", "silent": "异常安静", "paused": "人为暂停",
+    "ended": "随事件结束",
 }  # fmt: skip
 ENDPOINT = {
     "mentions": "@我的微博", "comments_to_me": "收到的评论", "comments_mentions": "@我的评论",
@@ -74,6 +75,7 @@ SOURCE_MEND = {
     "layout": "平台换了返回格式，要等新版本；期间的内容没有看到。",
     "slow": "平台或网络很慢，读到的内容会晚一些。",
     "silent": "比平时这个时候少得多：请到平台上看一眼，账号或接口是否受限。",
+    "ended": "事件重新打开时自己接着读，并补读这段时间。",
 }
 ACT = {
     "create": "建立", "open": "立案", "draft": "生成草稿", "edit": "修改", "submit": "提交审核",
@@ -85,7 +87,8 @@ ACT = {
     "confirm": "确认属实", "dismiss": "判为不算事件", "set-level": "设等级", "lower": "降怀疑等级",
     "rename": "改名", "merge": "并进来一个事件", "merge-into": "并入另一个事件",
     "split": "拆出为新事件", "add-source": "加上", "pause-source": "暂停",
-    "resume-source": "让它接着读",
+    "resume-source": "让它接着读", "begin-source": "为事件开始临时搜索",
+    "end-source": "结束临时搜索", "reopen-source": "重新开始临时搜索",
     "move-in": "移进帖子", "move-out": "移出帖子", "follow": "随事件并入",
 }  # fmt: skip
 WHY = {

@@ -12,7 +12,7 @@ from rich.text import Text
 from huiyin.app import ALL, App
 from huiyin.commands.common import Json, err, opened, out, parse_time, print_json, shown_time
 from huiyin.errors import Conflict, InputError, NotFound
-from huiyin.records import Source
+from huiyin.records import Incident, Source
 
 if TYPE_CHECKING:
     from crawler.login import TokenStore
@@ -43,7 +43,7 @@ def add(
         wanted = new_source(
             spider, given, accounts=app.accounts, office=app.settings.office.id,
             every_seconds=app.settings.weibo.every_seconds, account=account, every=every,
-            by="system:cli", now=app.clock(),
+            by="system:cli", now=app.clock(), watch_lists=app.settings.collect.watch_lists,
         )  # fmt: skip
         try:
             app.archive.create(wanted)
@@ -82,10 +82,18 @@ def _parameters(given: list[str]) -> dict[str, str]:
 
 
 @source.command("list")
-def list_(json: Json = False) -> None:
-    """列出来源：状态、额度、打算每天读几次、最迟多久看到、还没看到的时间。"""
+def list_(
+    ended: Annotated[
+        bool, typer.Option("--ended", help="只列随事件结束了的临时来源（最近 50 个）。")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """列出来源：状态、额度、打算每天读几次、最迟多久看到、还没看到的时间。
+
+    临时来源是事件的临时搜索（incidents.search），写明跟着哪个事件、找什么词、为什么。
+    """
     with opened() as app:
-        rows = [_row(app, one) for one in _all(app)]
+        rows = [_row(app, one) for one in (_ended(app) if ended else _all(app))]
         ends = _token_ends(app)
     if json:
         print_json(rows)
@@ -107,6 +115,10 @@ def list_(json: Json = False) -> None:
         )  # fmt: skip
     out.print(table)
     for row in rows:
+        if row["temporary"]:
+            asked = row["parameters"].get("q", "")
+            out.print(Text(f"{row['id']}：临时，跟着事件“{row['incident_title']}”，"
+                           f"找“{asked}”。{row['why']}"))  # fmt: skip
         if row["mend"]:
             out.print(Text(f"{row['id']}：{row['reason']}　→ {row['mend']}"))
 
@@ -115,6 +127,11 @@ def _all(app: App) -> list[Source]:
     from crawler.sources import known_sources
 
     return known_sources(app.archive, None)
+
+
+def _ended(app: App) -> list[Source]:
+    stored = app.archive.records(Source, ALL, state="ended", newest_first=True, limit=50)
+    return [one.record for one in stored]
 
 
 def _row(app: App, one: Source) -> dict[str, Any]:
@@ -126,6 +143,7 @@ def _row(app: App, one: Source) -> dict[str, Any]:
         now=app.clock(),
     )  # fmt: skip
     state, planned, quota = seen.state, seen.plan, seen.quota
+    incident = app.archive.get(Incident, one.incident, ALL) if one.incident else None
     return {
         "id": one.id, "spider": one.spider, "parameters": dict(one.parameters),
         "account": one.account, "state": one.state, "paused": one.paused,
@@ -139,6 +157,9 @@ def _row(app: App, one: Source) -> dict[str, Any]:
         "last_ok_at": one.last_ok_at.isoformat() if one.last_ok_at else None,
         "gaps": [gap.model_dump(mode="json") for gap in open_gaps([one])],
         "unknown_fields": dict(one.unknown_fields),
+        "temporary": bool(one.incident), "incident": one.incident, "why": one.why,
+        "incident_title": incident.record.title if incident else "",
+        "ended_at": one.ended_at.isoformat() if one.ended_at else None,
     }  # fmt: skip
 
 

@@ -53,6 +53,30 @@ class Source(StateRecord):
     """Fields of its answers that no table names, with how often they were seen."""
     acts: tuple[Act, ...] = ()
     """Who added, stopped and resumed it."""
+    incident: str = ""
+    """Of a temporary one: the incident whose words it looks for; it ends with it."""
+    why: str = ""
+    """Of a temporary one: why it looks for these words."""
+    ended_at: UtcDatetime | None = None
+    """Of a temporary one: since then nobody reads it; what it covered stays."""
+    ended: str = ""
+    """Why it ended: see crawler/temporary.py."""
+
+    @property
+    def resting(self) -> bool:
+        """Not read now: a person stopped it, or what it was for is over."""
+        return self.paused or self.ended_at is not None
+
+    @property
+    def state_name(self) -> str:
+        """`temporary`, `ended`, or how it is: so that those that ended need not be read again."""
+        if self.incident:
+            return "ended" if self.ended_at is not None else "temporary"
+        return self.state
+
+    @property
+    def ref(self) -> str:
+        return self.incident
 
 
 class Look(StateRecord):

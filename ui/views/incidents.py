@@ -10,7 +10,7 @@ import streamlit as st
 from archive.base import Filters, SearchRequest
 from huiyin.records import Alert, AlertState, Gap, Incident, IncidentState, Post, Role
 from nlp.incidents import Story, tell
-from ui import charts, incident_acts, incident_story, lookup, pictures, words
+from ui import charts, incident_acts, incident_story, lookup, pictures, source_parts, words
 from ui.markup import Child, Markup, div, show, span, tag
 from ui.parts import (
     LEVELS,
@@ -134,7 +134,7 @@ def _detail(visit: Visit, incident_id: str) -> None:
     with left:
         incident_story.news(visit, story)
         _curve(visit, incident, posts, whole)
-        incident_story.mood(visit, story, lookup.blind(visit))
+        incident_story.mood(visit, story, lookup.blind(visit, incident.id))
         _summary(visit, incident)
         incident_story.claims(visit, incident)
     with right:
@@ -198,7 +198,7 @@ def _curve(visit: Visit, incident: Incident, posts: Sequence[Post], whole: bool)
              BLUE)]  # fmt: skip
     if incident.alerted_at is not None:
         marks.append(charts.Mark("预警", incident.alerted_at, "#b3261e"))
-    gaps = lookup.blind(visit)
+    gaps = lookup.blind(visit, incident.id)
     edges = [mark.at for mark in marks]
     if incident.state is not IncidentState.CLOSED and visit.now - incident.last_post_at < RECENT:
         edges.append(visit.now)  # what could not be seen after the last post belongs to the curve
@@ -280,6 +280,9 @@ def _facts(visit: Visit, incident: Incident, story: Story) -> None:
               for k, v in incident.deadlines.items()]  # fmt: skip
     show(div([div(line) for line in lines if line], cls="hy-card"))
     show(incident_story.departments(lookup.accounts(visit), incident))
+    if (search := lookup.temporary_source(visit, incident.id)) is not None:
+        heading("临时搜索")
+        show(div(source_parts.temporary(visit, search), cls="hy-card"))
     incident_story.moments(visit, story)
     if incident.acts:
         heading("经过")

@@ -53,19 +53,34 @@ def _list(visit: Visit) -> None:
     if not found:
         empty("还没有来源", _next_step(visit))
     else:
-        fine = sum(1 for one in found if one.state == "ok" and not one.paused)
+        fine = sum(1 for one in found if one.state == "ok" and not one.resting)
         gaps = sum(1 for one in found for gap in one.gaps if gap.ends_at is None)
         show(stats([(str(len(found)), "来源"), (str(fine), "正常"),
                     (str(len(found) - fine), "不正常"), (str(gaps), "此刻没看到的")]))  # fmt: skip
     _add_form(visit, open_now=not found)
     names = lookup.account_names(visit)
     every = known_sources(visit.app.archive, None)
-    for source in sorted(found, key=lambda one: (one.state == "ok" and not one.paused, one.id)):
+    for source in sorted(found, key=lambda one: (one.state == "ok" and not one.resting, one.id)):
         with st.container(key=f"row-{source.id}"):
             text, action = st.columns([6, 1], vertical_alignment="center")
             with text:
                 look = _outlook(visit, source, every)
                 show(source_parts.summary(visit, source, look, names))
+            with action:
+                if st.button(t("查看"), key=f"open-{source.id}", width="stretch"):
+                    lookup.choose(source.id)
+    _ended(visit)
+
+
+def _ended(visit: Visit) -> None:
+    ended = lookup.ended_sources(visit)
+    if not ended:
+        return
+    with st.expander(t("已随事件结束的临时搜索")):
+        for source in ended:
+            text, action = st.columns([6, 1], vertical_alignment="center")
+            with text:
+                show(div(source_parts.temporary(visit, source), cls="hy-card"))
             with action:
                 if st.button(t("查看"), key=f"open-{source.id}", width="stretch"):
                     lookup.choose(source.id)
@@ -126,6 +141,7 @@ def _add(visit: Visit, spider: str) -> None:
         spider, {name: value for name, value in said.items() if value},
         accounts=visit.app.accounts, office=visit.app.settings.office.id,
         every_seconds=visit.app.settings.weibo.every_seconds, by=visit.actor.id, now=visit.now,
+        watch_lists=visit.app.settings.collect.watch_lists,
         account=str(st.session_state.get(_key(spider, " account")) or "") or None,
         every=float(st.session_state.get(_key(spider, " every")) or 0.0) * 60 or None,
     )  # fmt: skip
@@ -151,6 +167,8 @@ def _detail(visit: Visit, source_id: str) -> None:
     state = source_parts.state_name(source)
     head("来源", TITLES.get(source.spider, source.spider))
     show(source_parts.title_of(source, lookup.account_names(visit)))
+    if (about := source_parts.temporary(visit, source)) is not None:
+        show(div(about, cls="hy-card"))
     _health(visit, source, look, state)
     left, right = st.columns([5, 3])
     with right:
@@ -171,7 +189,8 @@ def _detail(visit: Visit, source_id: str) -> None:
 def _health(visit: Visit, source: Source, look: Outlook, state: str) -> None:
     mend = words.SOURCE_MEND.get(state, "") or (look.state.mend if look.state else "")
     late = lookup.is_late(source, visit.now, look.plan.night_seconds)
-    kind = "good" if state == "ok" and not late else "warn" if state in ("new", "paused") else "bad"
+    waits = state in ("new", "paused", "ended")
+    kind = "good" if state == "ok" and not late else "warn" if waits else "bad"
     show(note(
         kind,
         row(badge(name_of(words.SOURCE_STATE, state), source_parts.COLOURS.get(state, "red")),
@@ -198,6 +217,8 @@ def _buttons(visit: Visit, source: Source) -> None:
               now=now.now)  # fmt: skip
 
     st.button(t("试读一页"), key="source-test", on_click=act, args=(test, "已请采集进程读一页"))
+    if source.ended_at is not None:
+        return
     done = (
         "接着读了；停的这段时间会补读"
         if source.paused

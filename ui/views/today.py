@@ -75,7 +75,8 @@ def _drafts(visit: Visit, state: DraftState) -> list[Draft]:
 
 def _blind(visit: Visit) -> None:
     """A source that cannot be read now belongs on the first page, not only on its own."""
-    bad = [one for one in lookup.sources(visit) if one.state not in ("ok", "new")]
+    every = lookup.sources(visit)
+    bad = [one for one in every if one.state not in ("ok", "new") and not one.incident]
     if bad:
         names = lookup.account_names(visit)
         which = "、".join(
