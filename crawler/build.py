@@ -243,5 +243,9 @@ def _metrics(said: Said, read_at: datetime) -> Metrics | None:
 def _media(pictures: int, videos: int, url: str | None) -> tuple[Media, ...]:
     if not pictures and not videos:
         return ()
-    picture, video = Media(kind="picture", url=url or ""), Media(kind="video", url=url or "")
-    return (picture,) * min(pictures, 18) + (video,) * min(videos, 4)
+    found: tuple[Media, ...] = ()
+    if pictures:
+        found = (Media(kind="picture", url=url or ""),) * min(pictures, 18)
+    if videos:
+        found += (Media(kind="video", url=url or ""),) * min(videos, 4)
+    return found

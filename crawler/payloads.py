@@ -13,13 +13,18 @@ from datetime import datetime
 from typing import Any
 
 from crawler.build import Builder, author_kind
-from crawler.pictures.links import note as note_pictures
+from crawler.pictures import links
 from crawler.values import mid_to_bid, parse_count, plain_text, weibo_number
 from huiyin.records import Kind, Post
 
 Json = Mapping[str, Any]
 LISTS = ("statuses", "comments", "reposts", "root_comments", "direct_messages", "messages")
 PLATFORM = "weibo"
+_OTHER_FORMS = frozenset({
+    *LISTS, "detail", "mblog", "data", "recipient_id", "sender_id", "sender", "status", "rootid",
+    "rootidstr", "floor_number", "reply_comment",
+})  # fmt: skip
+"""An object with a text and none of these is a post."""
 
 
 def post_url(number: str) -> str:
@@ -52,6 +57,9 @@ def posts_of(item: Any, build: Builder) -> Iterator[Post]:
     """
     if not isinstance(item, Mapping):
         raise ValueError("不是帖子对象")
+    if isinstance(item.get("text"), str) and item.keys().isdisjoint(_OTHER_FORMS):
+        yield from status_posts(item, build)  # what nearly all are
+        return
     if isinstance(item.get("detail"), Mapping):
         yield from _detail(item, build)
         return
@@ -146,7 +154,8 @@ def status_posts(status: Json, build: Builder, original: str | None = None) -> I
     root = number_of(inner) if isinstance(inner, Mapping) else original
     parent = status.get("pidstr") or status.get("pid") if root else None
     parent = parent or root or status.get("in_reply_to_status_id")
-    note_pictures(f"{PLATFORM}:{number}", picture_links(status), build.now)
+    if links.wanted():
+        links.note(f"{PLATFORM}:{number}", picture_links(status), build.now)
     yield build.post(
         platform=PLATFORM,
         native=number,

@@ -1,14 +1,17 @@
-"""From the spider's pages to posts in the archive; one thread writes."""
+"""From the spider's pages to posts in the archive; one thread writes.
+
+When many pages wait, their posts are made in a process beside (`crawler.making`) while this thread
+writes those before.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import structlog
@@ -16,10 +19,11 @@ from scrapy.crawler import Crawler
 from scrapy.utils.defer import maybe_deferred_to_future
 
 from archive.base import PutReport
-from crawler.build import Builder
-from crawler.importers.base import reason_of
+from crawler.items import CountItem, PageItem, RoundEnd, Vanished
+from crawler.making import Made, Maker, Page, make
 from crawler.payload_table import unknown_paths
 from crawler.payloads import PLATFORM, is_cut_short
+from crawler.pictures import links
 from crawler.rounds import Reading, joined, number_or_zero
 from crawler.sources import EVERYTHING, after_reading
 from huiyin.clock import monotonic
@@ -27,6 +31,8 @@ from huiyin.errors import ArchiveAway, ArchiveError, CollectError
 from huiyin.records import Metrics, Post, Source
 
 if TYPE_CHECKING:
+    from twisted.python.threadpool import ThreadPool
+
     from crawler.spiders.base import PollingSpider
 
 log = structlog.get_logger("crawler")
@@ -36,21 +42,10 @@ _CUT_MARK = re.compile(r"[.…\s]*(?:全文|展开)?[.…\s\u200b]*\Z")
 """How a list ends a text that it cuts."""
 _TOGETHER = 2000
 """Objects of the pages that are written together."""
+_MANY = 400
+"""Waiting objects from which a process beside pays."""
 _LOOKED_AT = 10
 """Of every so many pages one object is looked through for fields that no table names."""
-
-
-@dataclass(eq=False)
-class PageItem:
-    """The objects of one page. Its text form shows none of them: Scrapy logs items on errors."""
-
-    round: Reading
-    objects: tuple[Mapping[str, Any], ...] = field(repr=False)
-    read_at: datetime
-    covers: tuple[int, int] | None = None
-    """Numbers that are all stored once this page is."""
-    posts: Callable[[Any, Builder], Iterator[Post]] | None = field(default=None, repr=False)
-    """Makes posts of an object; default: the reading's own way."""
 
 
 @dataclass(eq=False)
@@ -62,28 +57,16 @@ class _Waiting:
 
 
 @dataclass(eq=False)
-class CountItem:
-    """Counts of stored posts, read anew."""
+class _Batch:
+    """Pages of one round that are written together."""
 
-    round: Reading
-    counts: Mapping[str, Mapping[str, int | None]] = field(repr=False)
-    """Post id -> reposts, comments, likes; None = not said."""
-    read_at: datetime
+    waiting: list[_Waiting]
+    made: asyncio.Future[Made | None] | None = None
+    """Their posts, where another process makes them."""
 
-
-@dataclass(eq=False)
-class RoundEnd:
-    """All pages of a round were asked for, or it failed (`round.error`)."""
-
-    round: Reading
-
-
-@dataclass(eq=False)
-class Vanished:
-    """Posts that the platform says are gone."""
-
-    ids: tuple[str, ...]
-    at: datetime
+    @property
+    def pages(self) -> list[PageItem]:
+        return [one.item for one in self.waiting]
 
 
 class ArchivePipeline:
@@ -95,6 +78,8 @@ class ArchivePipeline:
 
         self._crawler = crawler
         self._pool = ThreadPool(minthreads=1, maxthreads=1, name="archive-writer")
+        self._asking = ThreadPool(minthreads=0, maxthreads=1, name="post-asker")
+        self._maker: Maker | None = None
         self._saved: dict[str, float] = {}
         self._pages = 0
         self._waiting: deque[_Waiting] = deque()
@@ -110,9 +95,13 @@ class ArchivePipeline:
     def open_spider(self) -> None:
         """Start the writing thread."""
         self._pool.start()
+        self._asking.start()
 
     def close_spider(self) -> None:
         """Wait for the write in hand."""
+        if self._maker is not None:
+            self._maker.close()
+        self._asking.stop()
         self._pool.stop()
 
     @property
@@ -131,11 +120,12 @@ class ArchivePipeline:
             await self._in_thread(lambda: self._delete(item))
         return item
 
-    async def _in_thread(self, work: Callable[[], T]) -> T:
+    async def _in_thread(self, work: Callable[[], T], pool: ThreadPool | None = None) -> T:
         from twisted.internet import reactor
         from twisted.internet.threads import deferToThreadPool
 
-        result: T = await maybe_deferred_to_future(deferToThreadPool(reactor, self._pool, work))
+        started = deferToThreadPool(reactor, pool or self._pool, work)
+        result: T = await maybe_deferred_to_future(started)
         return result
 
     async def _store(self, item: PageItem) -> None:
@@ -161,24 +151,42 @@ class ArchivePipeline:
             self._writer = None
 
     async def _write_all(self) -> None:
-        while self._waiting:
-            batch = self._take()
-            pages = [one.item for one in batch]
+        batch = self._next()
+        while batch is not None:
+            # While these are written the posts of the next ones are made.
+            ahead = self._next() if batch.made is not None and not self._singly else None
             try:
-                done = await self._in_thread(lambda: self._write(pages))  # noqa: B023 - awaited
+                done = await self._write_one(batch)
             except Exception as error:  # noqa: BLE001 - told to each page's round
-                if len(batch) > 1:
-                    self._waiting.extendleft(reversed(batch))
-                    self._singly = len(batch)
-                else:
-                    self._lost(batch[0], error)
-                continue
-            one = pages[0].round
-            for number, page in enumerate(pages):
-                one.page_stored(0 if number else done.new, page.covers)
-            for waiting in batch:
-                waiting.done.set_result(None)
-            await self._stored(one, done)
+                self._failed(batch, ahead, error)
+                ahead = None
+            else:
+                await self._written(batch, done)
+            batch = ahead or self._next()
+
+    async def _write_one(self, batch: _Batch) -> PutReport:
+        made = await batch.made if batch.made is not None else None
+        return await self._in_thread(lambda: self._write(batch.pages, made))
+
+    def _failed(self, batch: _Batch, ahead: _Batch | None, error: Exception) -> None:
+        """What was to be written later waits again, in its order; what is alone is lost."""
+        if ahead is not None:
+            self._waiting.extendleft(reversed(ahead.waiting))
+            if ahead.made is not None:
+                ahead.made.cancel()
+        if len(batch.waiting) > 1:
+            self._waiting.extendleft(reversed(batch.waiting))
+            self._singly = len(batch.waiting)
+        else:
+            self._lost(batch.waiting[0], error)
+
+    async def _written(self, batch: _Batch, done: PutReport) -> None:
+        one = batch.pages[0].round
+        for number, page in enumerate(batch.pages):
+            one.page_stored(0 if number else done.new, page.covers)
+        for waiting in batch.waiting:
+            waiting.done.set_result(None)
+        await self._stored(one, done)
 
     async def _stored(self, one: Reading, done: PutReport) -> None:
         try:
@@ -188,19 +196,50 @@ class ArchivePipeline:
         except Exception:  # what waits must be written all the same
             log.exception("after a write", source=one.source.id)
 
+    def _next(self) -> _Batch | None:
+        """The next batch; the process beside begins with it if it can, None = nothing waits."""
+        if not self._waiting:
+            return None
+        batch = _Batch(self._take())
+        pages = batch.pages
+        if (
+            self._singly
+            or sum(len(page.objects) for page in pages) < _MANY
+            or any(page.posts is not None or not page.round.plain for page in pages)
+        ):
+            return batch
+        job = self._spider.job
+        if self._maker is None:
+            self._maker = Maker(job.identity, job.archive.packer())
+        if not self._maker.ready:
+            self._maker.prepare()
+            return batch
+        maker, accounts = self._maker, job.accounts
+        told = [self._page(page, _whole_of(page)) for page in pages]
+        making = self._in_thread(lambda: maker.make(told, accounts), self._asking)
+        batch.made = asyncio.ensure_future(making)
+        return batch
+
     def _take(self) -> list[_Waiting]:
         """Pages of one round that wait together, in their order."""
-        batch = [self._waiting.popleft()]
+        taken = [self._waiting.popleft()]
         if self._singly:
             self._singly -= 1
-            return batch
-        objects = len(batch[0].item.objects)
-        while self._waiting and self._waiting[0].item.round is batch[0].item.round:
+            return taken
+        objects = len(taken[0].item.objects)
+        while self._waiting and self._waiting[0].item.round is taken[0].item.round:
             objects += len(self._waiting[0].item.objects)
             if objects > _TOGETHER:
                 break
-            batch.append(self._waiting.popleft())
-        return batch
+            taken.append(self._waiting.popleft())
+        return taken
+
+    def _page(self, item: PageItem, objects: Sequence[Mapping[str, Any]]) -> Page:
+        job, source = self._spider.job, item.round.source
+        return Page(
+            objects, source.id, source.account, self._spider.name, item.round.query, item.read_at,
+            job.clock(),
+        )  # fmt: skip
 
     def _lost(self, one: _Waiting, error: Exception) -> None:
         item = one.item
@@ -212,31 +251,36 @@ class ArchivePipeline:
         item.round.page_lost(CollectError(f"读到的内容没能入库：{error.message}", error.mend))
         one.done.set_result(None)
 
-    def _write(self, pages: Sequence[PageItem]) -> PutReport:
-        """Store pages of one round; all of them are on disk when it returns."""
-        posts = [post for page in pages for post in self._posts_of(page)]
-        return self._spider.job.archive.put_posts(posts) if posts else PutReport()
+    def _write(self, pages: Sequence[PageItem], made: Made | None = None) -> PutReport:
+        """Store pages of one round; all of them are on disk when it returns.
 
-    def _posts_of(self, item: PageItem) -> Iterable[Post]:
-        job, source = self._spider.job, item.round.source
-        build = Builder(
-            identity=job.identity, accounts=job.accounts, office=source.account,
-            spider=self._spider.name, at=item.read_at, now=job.clock(), always=True,
-            query=item.round.query,
-        )  # fmt: skip
-        make = item.posts or item.round.posts
-        posts: dict[str, Post] = {}
-        for one in item.objects:
-            try:
-                for post in make(one, build):
-                    posts.setdefault(post.id, post)
-            except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
-                log.warning("item not understood", source=source.id, reason=reason_of(error))
-        self._pages += 1
-        if self._pages % _LOOKED_AT == 1:
-            job.unknown.update(unknown_paths(item.objects[0]))
-        self._keep_whole(posts, filter(is_cut_short, item.objects), item.round)
+        `made`: what another process made of all their objects but those that were cut short.
+        """
+        archive = self._spider.job.archive
+        posts = [post for page in pages for post in self._posts_of(page, cut_only=made is not None)]
+        self._look_through(pages)
+        report = PutReport()
+        if made is not None:
+            _tell(made.bad)
+            for note in made.noted:
+                links.note(*note)
+            report += archive.put_packed(made.packed)
+        return report + archive.put_posts(posts) if posts else report
+
+    def _posts_of(self, item: PageItem, *, cut_only: bool) -> Iterable[Post]:
+        job = self._spider.job
+        cut = [one for one in item.objects if is_cut_short(one)]
+        page = self._page(item, cut if cut_only else item.objects)
+        posts, bad = make(page, job.identity, job.accounts, item.posts or item.round.posts)
+        _tell(bad)
+        self._keep_whole(posts, cut, item.round)
         return posts.values()
+
+    def _look_through(self, pages: Sequence[PageItem]) -> None:
+        for page in pages:
+            self._pages += 1
+            if self._pages % _LOOKED_AT == 1:
+                self._spider.job.unknown.update(unknown_paths(page.objects[0]))
 
     def _keep_whole(
         self, posts: dict[str, Post], cut: Iterable[Mapping[str, Any]], reading: Reading
@@ -331,3 +375,13 @@ class ArchivePipeline:
             Source, one.source.id, EVERYTHING,
             lambda source: after_reading(source, job.clock(), one, job.unknown),
         ).record  # fmt: skip
+
+
+def _whole_of(page: PageItem) -> list[Mapping[str, Any]]:
+    """Of the others it depends on what is stored what becomes of them."""
+    return [one for one in page.objects if not is_cut_short(one)]
+
+
+def _tell(bad: Iterable[tuple[str, str]]) -> None:
+    for source, reason in bad:
+        log.warning("item not understood", source=source, reason=reason)

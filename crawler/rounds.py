@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from crawler.values import weibo_id_time
 from crawler.weibo_api import PAGE_CUT_OFF, Endpoint, Page, id_of_time, item_number
@@ -95,6 +95,9 @@ class Reading:
     """Nothing was to be asked, so nothing is known of how the source is."""
     _changed: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
 
+    plain: ClassVar[bool] = False
+    """`posts` is `payloads.posts_of` and nothing else, so another process can make them."""
+
     @property
     def query(self) -> str:
         """What the posts' origin says was asked."""
@@ -147,6 +150,7 @@ class Reading:
 class Round(Reading):
     """Pages of a Weibo list, through its holes. `reread` = also read the last day again."""
 
+    plain: ClassVar[bool] = True
     endpoint: Endpoint = field(kw_only=True)
     reread: bool = False
     limit: int = MAX_PAGES

@@ -6,6 +6,7 @@ import html
 import math
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Any
 
 CHINA = timezone(timedelta(hours=8))
@@ -74,10 +75,9 @@ def _parse_text(text: str, as_of: datetime | None) -> tuple[datetime, bool]:
         raise ValueError("没有时间")
     if found := _RFC.match(text):
         month, day, hour, minute, second, zone, year = found.groups()
-        minutes = int(zone[:3]) * 60 + int(zone[0] + zone[3:])
         local = datetime(
             int(year), _MONTHS.get(month, 0), int(day), int(hour), int(minute), int(second),
-            tzinfo=timezone(timedelta(minutes=minutes)),
+            tzinfo=_zone(zone),
         )  # fmt: skip
         return local.astimezone(UTC), True
     if _EPOCH.match(text):
@@ -92,6 +92,12 @@ def _parse_text(text: str, as_of: datetime | None) -> tuple[datetime, bool]:
         local = datetime(year, month, day, hour, minute, second, tzinfo=CHINA)
         return local.astimezone(UTC), found[6] is not None
     return _relative(text, as_of), False
+
+
+@lru_cache(maxsize=64)
+def _zone(written: str) -> timezone:
+    """The zone of +0800."""
+    return timezone(timedelta(minutes=int(written[:3]) * 60 + int(written[0] + written[3:])))
 
 
 def _relative(text: str, as_of: datetime | None) -> datetime:
@@ -184,6 +190,8 @@ def weibo_number(value: Any) -> str:
 
     Raises `ValueError`.
     """
+    if type(value) is str and value.isdecimal() and value.isascii() and value[0] != "0":
+        return value  # as nearly all are
     text = str(value).strip().strip("'\"`") if value is not None else ""
     if text.isascii() and text.isdigit():
         number = text.lstrip("0")

@@ -7,21 +7,18 @@ A process reads ahead while this one writes; the pipe between them holds less th
 
 from __future__ import annotations
 
-import gc
 import os
-import pickle
 import signal
-import subprocess
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, cast
 
-import crawler
 from archive.base import Packer
+from crawler import pipes
 from crawler.accounts import AccountBook
 from crawler.build import Builder
 from crawler.importers.base import BadRow, Importer, read_rows
@@ -36,7 +33,6 @@ BATCH = 2000
 _LARGE = 4 << 20
 _LARGE_COMPRESSED = 1 << 20
 """Bytes from which a process pays: it takes 0.4 s to start and saves 23 us a post."""
-_LENGTH = 8
 
 
 @dataclass(frozen=True)
@@ -117,38 +113,15 @@ def _grouped(rows: Iterable[list[Post] | BadRow], opened: Opened, pack: Packer) 
     yield Batch(pack(posts), bad, read, 1.0)
 
 
-@contextmanager
-def fewer_collections() -> Iterator[None]:
-    """Look for cycles of garbage seldom: an import makes many objects and hardly a cycle.
-
-    Measured: with Python's own thresholds reading and passing on a post took half as long again.
-    """
-    usual = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(100_000, 10, 10)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*usual)
-        gc.unfreeze()
-
-
 # ---------------------------------------------------------------- the process
 
 
 def _read_ahead(task: Task) -> Iterator[Batch]:
-    root = str(Path(crawler.__file__).parent.parent)
-    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
-    child = subprocess.Popen(
-        [sys.executable, "-P", "-c", "from crawler.importers.reading import main; main()"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-    )  # fmt: skip
+    child = pipes.start("crawler.importers.reading")
     try:
         stdin, stdout = cast("IO[bytes]", child.stdin), cast("IO[bytes]", child.stdout)
-        # The secret goes through the pipe: command lines and environments are seen by others.
         with stdin:
-            pickle.dump(task, stdin)
+            pipes.send(stdin, task)
         with stdout:
             yield from _received(stdout, task.path)
     finally:
@@ -158,11 +131,12 @@ def _read_ahead(task: Task) -> Iterator[Batch]:
 
 def _received(stream: IO[bytes], path: Path) -> Iterator[Batch]:
     while True:
-        length = int.from_bytes(stream.read(_LENGTH), "little")
-        data = stream.read(length)
-        if not length or len(data) < length:
-            raise HuiyinError(f"读 {path.name} 的进程中途退出", "看内存是否用尽，再导一次即可补齐")
-        batch = pickle.loads(data)  # noqa: S301 - from our own child
+        try:
+            batch: Batch | None = pipes.receive(stream)
+        except EOFError as error:
+            raise HuiyinError(
+                f"读 {path.name} 的进程中途退出", "看内存是否用尽，再导一次即可补齐"
+            ) from error
         if batch is None:
             return
         yield batch
@@ -171,19 +145,12 @@ def _received(stream: IO[bytes], path: Path) -> Iterator[Batch]:
 def main() -> None:
     """The child: a `Task` on standard input, batches on standard output, None at the end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
-    task: Task = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own parent
+    task: Task = pipes.receive(sys.stdin.buffer)
     out = sys.stdout.buffer
     try:
-        with fewer_collections():
+        with pipes.fewer_collections():
             for batch in read(task):
-                _send(out, batch)
-            _send(out, None)
+                pipes.send(out, batch)
+            pipes.send(out, None)
     except BrokenPipeError:  # the parent has gone
         os._exit(1)
-
-
-def _send(out: IO[bytes], value: Any) -> None:
-    data = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
-    out.write(len(data).to_bytes(_LENGTH, "little"))
-    out.write(data)
-    out.flush()

@@ -13,7 +13,8 @@ from crawler.importers.base import FileReport
 from crawler.importers.files import open_file
 from crawler.importers.formats import recognise_file
 from crawler.importers.mapped import Mapped, load_mapping
-from crawler.importers.reading import Task, batches, fewer_collections
+from crawler.importers.reading import Task, batches
+from crawler.pipes import fewer_collections
 from crawler.privacy import Identity
 from huiyin.clock import Clock
 

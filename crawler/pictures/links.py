@@ -27,6 +27,8 @@ LASTS = timedelta(days=3)
 MOST = 18
 """Links of one post."""
 _REMEMBERED = 20_000
+Note = tuple[str, Sequence[str], datetime]
+"""Post, links, when they were seen."""
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS links (post TEXT PRIMARY KEY, at REAL NOT NULL,"
     " tries INTEGER NOT NULL DEFAULT 0, sealed BLOB NOT NULL) WITHOUT ROWID"
@@ -150,13 +152,40 @@ class Notes:
             self._queue.add([(post, links) for post, (links, _) in waiting.items()], latest)
 
 
-_notes: Notes | None = None
+class Noted:
+    """Links that were seen in a process that has no queue, for one that has."""
+
+    def __init__(self) -> None:
+        self._seen: list[Note] = []
+
+    def note(self, post: str, links: Sequence[str], now: datetime) -> None:
+        """Keep the links of a post."""
+        self._seen.append((post, links, now))
+
+    def take(self) -> list[Note]:
+        """What was seen since the last time."""
+        seen, self._seen = self._seen, []
+        return seen
+
+
+_notes: Notes | Noted | None = None
+
+
+def note_in(notes: Notes | Noted | None) -> None:
+    """Where `note` puts links from now on in this process; None = nowhere."""
+    global _notes  # noqa: PLW0603 - as with a logger: every maker of posts tells the same place
+    _notes = notes
+
+
+def wanted() -> bool:
+    """False while nobody wants links: then they need not be looked for."""
+    return _notes is not None
 
 
 def collect_into(queue: LinkQueue | None, stop: Event) -> None:
-    """Where `note` puts links from now on in this process, until `stop`; None = nowhere."""
-    global _notes  # noqa: PLW0603 - as with a logger: every maker of posts tells the same place
-    _notes = notes = Notes(queue) if queue is not None else None
+    """Put links into the queue from now on, until `stop`; None = nowhere."""
+    notes = Notes(queue) if queue is not None else None
+    note_in(notes)
     if notes is None:
         return
 

@@ -15,7 +15,7 @@ from scrapy.downloadermiddlewares.retry import get_retry_request
 from scrapy.http import Response
 
 from crawler.budget import RESERVE, next_due, plan, purse_of, told_limit
-from crawler.pipelines import RoundEnd
+from crawler.items import RoundEnd
 from crawler.rounds import Reading
 from crawler.weibo_api import RATE_PATH, TryAgain, read_answer
 from huiyin.errors import (

@@ -12,8 +12,8 @@ from scrapy.http import Response
 
 from archive.base import Filters
 from crawler.budget import RESERVE, SMALL, purse_of
+from crawler.items import CountItem, PageItem, Vanished
 from crawler.payloads import is_cut_short
-from crawler.pipelines import CountItem, PageItem, Vanished
 from crawler.refreshing import (
     COUNTS,
     Counted,

@@ -24,7 +24,7 @@ from urllib.parse import urlencode
 import httpx
 import structlog
 
-from crawler.pipelines import PageItem, RoundEnd
+from crawler.items import PageItem, RoundEnd
 from crawler.rounds import Reading
 from crawler.sources import PUSH
 from crawler.spiders.base import PollingSpider, end

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import scrapy
 from scrapy.http import Response
 
-from crawler.pipelines import PageItem
+from crawler.items import PageItem
 from crawler.rounds import MAX_PAGES, Reading, holes_of
 from crawler.sources import SEARCH
 from crawler.spiders.base import PollingSpider, end

@@ -281,8 +281,8 @@ def test_a_reader_that_dies_is_noticed(tmp_path: Path, monkeypatch: pytest.Monke
 
     def popen(command: list[str], **options: Any) -> Any:
         code = (
-            "import os; from crawler.importers import reading; "
-            "reading._send = lambda *_: os._exit(3); reading.main()"
+            "import os; from crawler import pipes; from crawler.importers import reading; "
+            "pipes.send = lambda *_: os._exit(3); reading.main()"
         )
         return kept([*command[:-1], code], **options)
 

@@ -14,7 +14,8 @@ import pytest
 
 from archive.base import PutReport
 from crawler import Identity
-from crawler.pipelines import ArchivePipeline, PageItem
+from crawler.items import PageItem
+from crawler.pipelines import ArchivePipeline
 from crawler.rounds import Round
 from crawler.weibo_api import ENDPOINTS
 from huiyin.errors import ArchiveError
@@ -51,7 +52,7 @@ class Slow:
 class Pipeline(ArchivePipeline):
     """With a thread of asyncio's instead of Twisted's, and a job of plain values."""
 
-    def __init__(self, archive: Slow) -> None:
+    def __init__(self, archive: Any) -> None:
         self.job = SimpleNamespace(
             archive=archive, identity=Identity(b"x" * 32), accounts=BOOK, clock=lambda: NOW,
             progress=lambda source, done: None, unknown={},
@@ -60,7 +61,7 @@ class Pipeline(ArchivePipeline):
         super().__init__(cast("Any", SimpleNamespace(spider=spider)))
         self.job.unknown = cast("Any", SimpleNamespace(update=list))
 
-    async def _in_thread(self, work: Callable[[], Any]) -> Any:
+    async def _in_thread(self, work: Callable[[], Any], pool: Any = None) -> Any:
         return await asyncio.to_thread(work)
 
 
