@@ -93,6 +93,11 @@ class Contacts:
         stored = self._archive.get(Contact, f"contact:{post}", scope)
         return stored.record.state if stored else ""
 
+    def about(self, post: str, scope: Scope) -> Contact | None:
+        """Its state, and who looked when and why; the box in it stays shut."""
+        stored = self._archive.get(Contact, f"contact:{post}", scope)
+        return stored.record if stored else None
+
     def open(self, case_id: str, actor: Actor, why: str, at: datetime) -> str:
         """The number that was left with a case's post. The look is on disk before it is returned.
 

@@ -89,6 +89,7 @@ ACT = {
     "split": "拆出为新事件", "add-source": "加上", "pause-source": "暂停",
     "resume-source": "让它接着读", "begin-source": "为事件开始临时搜索",
     "end-source": "结束临时搜索", "reopen-source": "重新开始临时搜索",
+    "seal": "封存电话", "look": "看了电话", "destroy": "销毁电话", "take": "接手经办",
     "move-in": "移进帖子", "move-out": "移出帖子", "follow": "随事件并入",
 }  # fmt: skip
 WHY = {

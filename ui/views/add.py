@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 import streamlit as st
 
-from huiyin.errors import HuiyinError
-from huiyin.records import Role
+from huiyin.errors import HuiyinError, InputError
+from huiyin.records import Contact, Post, Role
 from ui import lookup
 from ui.markup import show
 from ui.parts import head, note
@@ -25,14 +25,15 @@ def render(visit: Visit) -> None:
     if not visit.may(Role.DRAFTER, Role.REVIEWER, Role.ON_CALL, Role.OPERATOR):
         show(note("bad", "您没有添加的权限，请管理员授权。"))
         return
-    show(note("warn", "请不要写姓名、电话、身份证号：电话和证件号会被遮蔽，联系方式这里存不下来。"
-              "要回电的，请另记在本单位自己的工单里。"))  # fmt: skip
+    show(note("warn", "请不要在内容里写姓名、电话、身份证号：电话和证件号会被遮蔽。"
+              "要回电的，写在“对方的电话”里：单独封存，只有经办人能看，办结后销毁。"))  # fmt: skip
     names = lookup.account_names(visit)
     with st.form("add", clear_on_submit=True):
         how = st.selectbox(t("来自"), list(HOWS), format_func=lambda one: t(HOWS[one]))
         text = st.text_area(t("内容"), max_chars=LONGEST, height=200)
         link = st.text_input(t("链接（可不填；回音不去打开它）"))
         title = st.text_input(t("标题（可不填）"), max_chars=200)
+        phone = st.text_input(t("对方的电话（可不填，封存）"), max_chars=30)
         local = visit.now.astimezone(SHANGHAI)
         day = st.date_input(t("哪一天"), value=local.date(), max_value=local.date())
         clock = st.time_input(t("几点"), value=local.time().replace(second=0, microsecond=0),
@@ -43,7 +44,7 @@ def render(visit: Visit) -> None:
         sent = st.form_submit_button(t("添加"), type="primary")
     if sent:
         said_at = min(datetime.combine(day, clock, SHANGHAI), visit.now)
-        _store(visit, text, how, link, title, said_at, office)
+        _store(visit, text, how, link, title, said_at, office, phone)
 
 
 def _offices(visit: Visit, names: dict[str, str]) -> list[str]:
@@ -53,8 +54,9 @@ def _offices(visit: Visit, names: dict[str, str]) -> list[str]:
 
 
 def _store(
-    visit: Visit, text: str, how: str, link: str, title: str, said_at: datetime, office: str | None
-) -> None:
+    visit: Visit, text: str, how: str, link: str, title: str, said_at: datetime,
+    office: str | None, phone: str,
+) -> None:  # fmt: skip
     from crawler.by_hand import post_by_hand
 
     if not office:
@@ -66,6 +68,8 @@ def _store(
             by=visit.actor.id, identity=visit.app.identity, accounts=visit.app.accounts,
             now=visit.now,
         )  # fmt: skip
+        if phone.strip():  # first: whoever sees the message finds its number
+            visit.app.contacts.keep(_sealed(visit, phone, post))
         visit.app.archive.put_posts([post])
         stored = visit.app.archive.get_posts([post.id], visit.scope).get(post.id)
     except HuiyinError as error:
@@ -75,6 +79,17 @@ def _store(
         show(note("bad", "存进去了，但读不回来，请到检索页查看。"))
     else:
         show(note("good", f"已添加 {stored.id}：", stored.text[:200]))
+
+
+def _sealed(visit: Visit, phone: str, post: Post) -> Contact:
+    """The number in its box. Raises `InputError` for what is none, or without a key."""
+    from huiyin.contacts import Sealer
+
+    settings = visit.app.settings
+    sealer = Sealer.of(settings.path(settings.secrets.folder))
+    if sealer is None:
+        raise InputError("没有封存用的密钥，什么都没有存", "请管理员运行 huiyin init")
+    return sealer.seal(phone, post, visit.now)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from huiyin.errors import NotFound
 from huiyin.records import Case, CaseState, Draft, DraftState, Post, Role
 from ui import lookup, pictures, words
 from ui.category import category_form
+from ui.contact import contact_part
 from ui.markup import Markup, div, show, span, tag
 from ui.parts import acts_list, badge, cards, empty, head, heading, note, post_card, row
 from ui.reply import draft_card
@@ -147,7 +148,11 @@ def _detail(visit: Visit, case_id: str) -> None:
         _conversation(visit, case)
     with right:
         _answer(visit, case, view.draft, names)
-        _other_ways(visit, view.case, names)
+        stored = view.case
+        if contact_part(visit, case):  # who looks first becomes the handler
+            stored = visit.app.desk.case(case_id, visit.scope).case
+            case = stored.record
+        _other_ways(visit, stored, names)
         heading("经过")
         show(div(acts_list(case.acts, lookup.staff_names(visit), visit.now), cls="hy-card"))
 
