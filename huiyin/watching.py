@@ -6,6 +6,7 @@ official accounts: three rooms that do not know each other meet here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from huiyin.settings import Settings
 if TYPE_CHECKING:
     from crawler import AccountBook
 
+_REGION = re.compile(r"[0-9]{6}\Z")
 UNREAL = ("演练", "演习", "电影", "电视剧", "小说", "游戏", "剧情", "培训", "科普", "招聘")
 """Words that a list leaves out at first: drills and stories report nothing."""
 
@@ -62,6 +64,29 @@ def propose_list(settings: Settings, accounts: AccountBook, region: str) -> Prop
         aside=shared,
     )  # fmt: skip
     return Proposal(name, file, len(own), len(shared), len(queries))
+
+
+@dataclass(frozen=True)
+class Listed:
+    """The list that a source watches by, after somebody asked for an area's."""
+
+    name: str
+    file: Path
+    queries: int
+    made: Proposal | None
+    """None = it was there already."""
+
+
+def list_for(settings: Settings, accounts: AccountBook, region: str) -> Listed:
+    """The list of an area: proposed, unless it is there. Raises `InputError`, `FileFormatError`."""
+    from crawler.watch_list import WatchList
+
+    if not _REGION.match(region):
+        raise InputError(f"{region} 不是行政区划代码", "六位数字，例如 410100")
+    folder = settings.path(settings.collect.watch_lists)
+    file = folder / f"{region}.toml"
+    made = None if file.exists() else propose_list(settings, accounts, region)
+    return Listed(region, file, len(WatchList.load(folder, region).queries), made)
 
 
 def _queries(forms: Mapping[str, str]) -> list[str]:

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from crawler.coverage import Stretch
 from crawler.managing import TITLES, Outlook
 from crawler.temporary import ENDINGS
+from crawler.watch_list import WatchList
+from huiyin.errors import HuiyinError
 from huiyin.records import Incident, Look, Source
 from ui import lookup, words
 from ui.markup import Markup, div, show, span, tag
@@ -83,6 +85,24 @@ def _last(visit: Visit, source: Source) -> str:
         f"，从 {stamp(source.covered_since, visit.now)} 起有记录" if source.covered_since else ""
     )
     return f"最近一次读到：{when(source.last_ok_at, visit.now)}{since}"
+
+
+def watch_list(visit: Visit, name: str) -> Markup:
+    """What a source watches for, as the file says it now; or what is wrong with the file."""
+    folder = visit.app.settings.path(visit.app.settings.collect.watch_lists)
+    try:
+        found = WatchList.load(folder, name)
+    except HuiyinError as error:
+        return note("warn", f"这台机器上读不了名单 {name}：{error}")
+    shown = "、".join(found.places[:8]) + ("……" if len(found.places) > 8 else "")
+    return div(
+        div(f"{len(found.places)} 个地名、{len(found.words)} 个词、{len(found.units)} 个单位，"
+            f"排除 {len(found.without)} 个词；每次搜索问 {len(found.queries)} 次。"),
+        div(f"地名：{shown}", cls="hy-small") if shown else None,
+        div(f"文件 {folder / name}.toml，改了立即生效。它在档案里会抓到什么："
+            f"huiyin source preview --list {name}", cls="hy-muted"),
+        cls="hy-card",
+    )  # fmt: skip
 
 
 # ---------------------------------------------------------------- the timeline

@@ -43,7 +43,8 @@ def add(
         wanted = new_source(
             spider, given, accounts=app.accounts, office=app.settings.office.id,
             every_seconds=app.settings.weibo.every_seconds, account=account, every=every,
-            by="system:cli", now=app.clock(), watch_lists=app.settings.collect.watch_lists,
+            by="system:cli", now=app.clock(),
+            watch_lists=app.settings.path(app.settings.collect.watch_lists),
         )  # fmt: skip
         try:
             app.archive.create(wanted)
@@ -57,21 +58,18 @@ def add(
 
 def _propose(app: App, given: dict[str, str], region: str, every: float | None) -> float | None:
     """Write a watch list for the area, unless it is there; how often its questions can be asked."""
-    from crawler.watch_list import WatchList
-    from huiyin.watching import pause_for, propose_list
+    from huiyin.watching import list_for, pause_for
 
-    settings, given["watch"] = app.settings, region
-    folder = settings.path(settings.collect.watch_lists)
-    if (folder / f"{region}.toml").exists():
-        err.print(Text(f"用已有的名单 {folder / region}.toml"))
+    listed = list_for(app.settings, app.accounts, region)
+    given["watch"] = listed.name
+    if (made := listed.made) is None:
+        err.print(Text(f"用已有的名单 {listed.file}"))
     else:
-        made = propose_list(settings, app.accounts, region)
         err.print(Text(
             f"提出了名单 {made.file}：{made.places} 个地名（{made.shared} 个别处同名，没放进），"
             f"每次搜索问 {made.queries} 次。请打开核对，再 huiyin source preview --list {region}"
         ))  # fmt: skip
-    asked = len(WatchList.load(folder, region).queries)
-    return every if every is not None or "uid" not in given else pause_for(asked)
+    return every if every is not None or "uid" not in given else pause_for(listed.queries)
 
 
 def _parameters(given: list[str]) -> dict[str, str]:

@@ -86,6 +86,26 @@ def test_the_operator_adds_a_source_and_is_told_what_is_wrong(console: Console) 
     assert "已经有了" in page_html(at)
 
 
+def test_a_region_gives_a_watch_list(console: Console) -> None:
+    at = console.sign_in("gao", "sources")
+    folder = console.home / "watch"
+    for wrong in ("../../etc", "999999", "41"):
+        fill(at, "weibo_search", uid="1001", **{" region": wrong})
+        assert "行政区划代码" in page_html(at) and not list(console.home.glob("**/*.toml"))[1:]
+    fill(at, "weibo_search", uid="1001", q="停水", **{" region": "410105"})
+    assert "只写一个" in page_html(at)
+    fill(at, "weibo_search", uid="1001", q="", **{" region": "410105"})
+    assert "加好了" in page_html(at) and (folder / "410105.toml").exists()
+    (made,) = [one for one in sources_of(console) if one.spider == "weibo_search"]
+    assert made.parameters == {"uid": "1001", "watch": "410105"}
+    assert made.every_seconds == 60  # what its few questions allow, not the 15 minutes of a list
+    html = page_html(at)
+    assert "盯看名单" in html and "source preview --list 410105" in html
+    assert re.search(r"[1-9]\d* 个地名、[1-9]\d* 个词、[1-9]\d* 个单位", html)
+    (folder / "410105.toml").unlink()
+    assert "读不了名单" in page_html(at.run())
+
+
 def test_pause_and_resume_leave_a_gap_and_a_name(console: Console) -> None:
     at = console.sign_in("gao", "sources", id=GOOD)
     press(at, "暂停")

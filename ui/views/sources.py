@@ -21,6 +21,7 @@ from crawler.sources import known_sources
 from huiyin.errors import Conflict, HuiyinError, InputError
 from huiyin.looks import ask, look_id
 from huiyin.records import Look, Role, Source
+from huiyin.watching import list_for, pause_for
 from ui import lookup, source_parts, words
 from ui.markup import div, plain, show
 from ui.parts import acts_list, badge, empty, head, heading, note, row, stats
@@ -108,6 +109,9 @@ def _add_form(visit: Visit, *, open_now: bool) -> None:
         with st.form(f"add-source-{spider}", border=False):
             for field in fields_of(spider):
                 _input(spider, field)
+            if _watches(spider):
+                st.text_input(t("region：或写行政区划代码，由回音提出盯看名单（代替 watch）"),
+                              key=_key(spider, " region"), placeholder="例如 410100")  # fmt: skip
             names = lookup.account_names(visit)
             st.selectbox(t("为哪个账号看"), ["", *names], key=_key(spider, " account"),
                          format_func=lambda one: names[one] if one else "自动")  # fmt: skip
@@ -133,17 +137,32 @@ def _key(spider: str, field: str) -> str:
     return f"source-{spider}-{field}"
 
 
+def _watches(spider: str) -> bool:
+    return any(field.name == "watch" for field in fields_of(spider))
+
+
+def _typed(spider: str, field: str) -> str:
+    return str(st.session_state.get(_key(spider, field)) or "").strip()
+
+
 def _add(visit: Visit, spider: str) -> None:
     visit.actor.require(Role.OPERATOR)
-    said = {one.name: str(st.session_state.get(_key(spider, one.name)) or "").strip()
-            for one in fields_of(spider)}  # fmt: skip
+    settings = visit.app.settings
+    said = {one.name: _typed(spider, one.name) for one in fields_of(spider)}
+    every = float(st.session_state.get(_key(spider, " every")) or 0.0) * 60 or None
+    if region := _typed(spider, " region"):
+        if said["watch"]:
+            raise InputError("region 和 watch 只写一个", "用已有的名单写 watch")
+        listed = list_for(settings, visit.app.accounts, region)
+        said["watch"] = listed.name
+        if said.get("uid") and every == max(6.0, settings.weibo.every_seconds):  # as it stood there
+            every = pause_for(listed.queries)
     wanted = new_source(
         spider, {name: value for name, value in said.items() if value},
-        accounts=visit.app.accounts, office=visit.app.settings.office.id,
-        every_seconds=visit.app.settings.weibo.every_seconds, by=visit.actor.id, now=visit.now,
-        watch_lists=visit.app.settings.collect.watch_lists,
-        account=str(st.session_state.get(_key(spider, " account")) or "") or None,
-        every=float(st.session_state.get(_key(spider, " every")) or 0.0) * 60 or None,
+        accounts=visit.app.accounts, office=settings.office.id, by=visit.actor.id, now=visit.now,
+        every_seconds=settings.weibo.every_seconds, every=every,
+        watch_lists=settings.path(settings.collect.watch_lists),
+        account=_typed(spider, " account") or None,
     )  # fmt: skip
     allowed_for(wanted, visit.scope)
     try:
@@ -174,6 +193,9 @@ def _detail(visit: Visit, source_id: str) -> None:
     with right:
         heading("多快看到")
         show(source_parts.facts(visit, source, look))
+        if source.parameters.get("watch"):
+            heading("盯看名单")
+            show(source_parts.watch_list(visit, source.parameters["watch"]))
         _buttons(visit, source)
         if source.acts:
             heading("经过")
