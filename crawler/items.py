@@ -21,6 +21,9 @@ class PageItem:
     read_at: datetime
     covers: tuple[int, int] | None = None
     """Numbers that are all stored once this page is."""
+    answer: tuple[bytes, str] | None = field(default=None, repr=False)
+    """The page as it came and the name of its list: another process reads it again in less time
+    than it takes to hand its objects over."""
     posts: Make | None = field(default=None, repr=False)
     """Makes posts of an object; default: the reading's own way."""
 

@@ -14,7 +14,7 @@ import select
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from subprocess import Popen
 from threading import Lock, Thread
@@ -27,9 +27,10 @@ from crawler import pipes
 from crawler.accounts import AccountBook
 from crawler.build import Builder
 from crawler.importers.base import reason_of
-from crawler.payloads import posts_of
+from crawler.payloads import is_cut_short, posts_of
 from crawler.pictures import links
 from crawler.privacy import Identity
+from crawler.weibo_api import read_page
 from huiyin.clock import monotonic
 from huiyin.records import Account, Post
 
@@ -49,6 +50,9 @@ class Page:
     """All that making the posts of a page needs beside the office's secret and accounts."""
 
     objects: Sequence[Mapping[str, Any]] = field(repr=False)
+    """None of them: all in `answer` that were not cut short."""
+    answer: tuple[bytes, str] | None = field(repr=False)
+    """The page as it came, and the name of its list."""
     source: str
     """Id of the source."""
     office: str
@@ -93,12 +97,14 @@ def make(
 
 
 class Maker:
-    """Makes posts in a process of its own. `make` is called by one thread at a time."""
+    """Makes posts in a process of its own."""
 
     def __init__(self, identity: Identity, pack: Packer) -> None:
         self._identity = identity
         self._pack = pack
         self._lock = Lock()
+        self._turn = Lock()
+        """One question at a time."""
         self._child: Popen[bytes] | None = None
         self._ready: Popen[bytes] | None = None
         """The child, once it has loaded what it needs."""
@@ -142,19 +148,20 @@ class Maker:
 
     def make(self, pages: Sequence[Page], accounts: AccountBook) -> Made | None:
         """The posts of pages, packed; None when the process is not there any more."""
-        child = self._ready
-        if child is None:
-            return None
-        told = None if accounts is self._accounts else tuple(accounts.accounts.values())
-        try:
-            pipes.send(_stdin(child), (told, pages))
-            made: Made = pipes.receive(_stdout(child))
-        except (OSError, EOFError, ValueError) as error:  # ValueError: closed meanwhile
-            log.info("posts are made in place", reason=repr(error))
-            self._ready = None
-            return None
-        self._accounts = accounts
-        return made
+        with self._turn:
+            child = self._ready
+            if child is None:
+                return None
+            told = None if accounts is self._accounts else tuple(accounts.accounts.values())
+            try:
+                pipes.send(_stdin(child), (told, pages))
+                made: Made = pipes.receive(_stdout(child))
+            except (OSError, EOFError, ValueError) as error:  # ValueError: closed meanwhile
+                log.info("posts are made in place", reason=repr(error))
+                self._ready = None
+                return None
+            self._accounts = accounts
+            return made
 
     def close_child(self) -> None:
         """End the process."""
@@ -217,7 +224,16 @@ def _serve(come: IO[bytes], go: IO[bytes]) -> None:
         posts: list[Post] = []
         bad: list[tuple[str, str]] = []
         for page in pages:
-            found, unreadable = make(page, identity, accounts)
+            found, unreadable = make(_opened(page), identity, accounts)
             posts += found.values()
             bad += unreadable
         pipes.send(go, Made(pack(posts), bad, noted.take()))
+
+
+def _opened(page: Page) -> Page:
+    """With the objects that the answer holds; it was read without fault before it was sent."""
+    if page.answer is None:
+        return page
+    body, key = page.answer
+    items = read_page(body, 200, key, page.now).items
+    return replace(page, objects=[one for one in items if not is_cut_short(one)])

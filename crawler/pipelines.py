@@ -215,7 +215,10 @@ class ArchivePipeline:
             self._maker.prepare()
             return batch
         maker, accounts = self._maker, job.accounts
-        told = [self._page(page, _whole_of(page)) for page in pages]
+        told = [
+            self._page(page, (), page.answer) if page.answer else self._page(page, _whole_of(page))
+            for page in pages
+        ]
         making = self._in_thread(lambda: maker.make(told, accounts), self._asking)
         batch.made = asyncio.ensure_future(making)
         return batch
@@ -234,11 +237,14 @@ class ArchivePipeline:
             taken.append(self._waiting.popleft())
         return taken
 
-    def _page(self, item: PageItem, objects: Sequence[Mapping[str, Any]]) -> Page:
+    def _page(
+        self, item: PageItem, objects: Sequence[Mapping[str, Any]],
+        answer: tuple[bytes, str] | None = None,
+    ) -> Page:  # fmt: skip
         job, source = self._spider.job, item.round.source
         return Page(
-            objects, source.id, source.account, self._spider.name, item.round.query, item.read_at,
-            job.clock(),
+            objects, answer, source.id, source.account, self._spider.name, item.round.query,
+            item.read_at, job.clock(),
         )  # fmt: skip
 
     def _lost(self, one: _Waiting, error: Exception) -> None:

@@ -138,7 +138,8 @@ class WeiboOfficial(PollingSpider):
         under = one.hole.extra.get("id")
         more, covers = one.take(page)
         make = partial(one.posts, under=under) if under else None
-        yield PageItem(one, page.items, now, covers, make)
+        answer = (response.body, one.endpoint.key)
+        yield PageItem(one, page.items, now, covers, answer, make)
         if not self.job.stopping():
             yield from self._long_texts(one, page)
         if more or self.job.stopping():

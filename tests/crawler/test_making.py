@@ -46,7 +46,7 @@ def objects(count: int, first: int = 1, platform: Platform | None = None) -> lis
 
 
 def page(found: list[Any]) -> Page:
-    return Page(found, "source:1", "weibo:101", "weibo_official", "mentions", NOW, NOW)
+    return Page(found, None, "source:1", "weibo:101", "weibo_official", "mentions", NOW, NOW)
 
 
 def stored(archive: Archive) -> list[Post]:
@@ -166,7 +166,9 @@ def pages_of(one: Round, count: int, each: int, platform: Platform | None = None
         first = n * each
         covers = number_at(NOW - timedelta(hours=1), first)
         items = tuple(objects(each, first, platform))
-        found.append(PageItem(one, items, NOW, (covers, covers + each - 1)))
+        answer = json.dumps({"statuses": items}).encode() if n % 2 else None
+        covered = (covers, covers + each - 1)
+        found.append(PageItem(one, items, NOW, covered, (answer, "statuses") if answer else None))
     one.pages = count
     return found
 
@@ -187,7 +189,7 @@ def test_many_pages_are_made_beside_and_none_is_lost_with_it(archive: Archive, d
         if dies and beside and maker._child is not None:
             maker._child.kill()
         made = real(pages, accounts)
-        beside.append(sum(len(one.objects) for one in pages) if made else 0)
+        beside.append(sum(200 if one.answer else len(one.objects) for one in pages) if made else 0)
         return made
 
     maker.make = spied  # type: ignore[method-assign]
