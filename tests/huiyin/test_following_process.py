@@ -17,9 +17,10 @@ import pytest
 
 from archive import Archive, open_archive
 from crawler.temporary import source_id
-from huiyin.records import Actor, Incident, Post, Role, Scope, Source
+from huiyin.records import Actor, Incident, Post, Quota, Role, Scope, Source
 from huiyin.settings import IncidentSettings
 from nlp.incidents import IncidentDesk
+from tests.crawler.test_platform import Reader
 from tests.incidents.helpers import BURST_MAIN, START, post, store
 from tests.platforms.weibo import Platform, number_at, running
 
@@ -149,3 +150,29 @@ def test_an_incident_is_searched_for_until_somebody_says_that_it_is_none(
                   and all(gap.caught_up_at for gap in here.gaps))  # fmt: skip
     archive.close()
     assert set(asked(platform)) == {"云州", "中山路口 水管爆"}
+
+
+@pytest.mark.parametrize(("into_the_hour", "state"), [(1, "quota"), (3540, "ok")])
+def test_the_crawl_leaves_standing_sources_their_calls(
+    tmp_path: Path, platform: Platform, into_the_hour: int, state: str
+) -> None:
+    """100 calls an hour: at its beginning all are the standing one's; at its end most lapsed."""
+    say(platform, {FOUND: 30})
+    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    platform.clock = lambda: hour + timedelta(seconds=into_the_hour)
+    platform.limit, platform.window_seconds = 100, 3600
+    said = {"spider": "weibo_search", "account": "weibo:101", "offices": ["weibo:101"]}
+    standing = {**said, "id": "source:s", "parameters": {"uid": "101", "q": "云州"}}
+    temporary = {**said, "id": "source:incident:x", "incident": "incident:x",
+                 "parameters": {"uid": "101", "q": "中山路口 水管爆"}}  # fmt: skip
+    Reader(tmp_path, platform).run(endpoints=[], sources=[temporary, standing])
+    archive = open_archive(f"sqlite:///{tmp_path / 'a.db'}")
+    found = {one.record.id: one.record for one in archive.records(Source, ALL)}
+    quota = archive.get(Quota, "quota:weibo:commercial", ALL)
+    archive.close()
+    assert found["source:s"].state == "ok" and found["source:incident:x"].state == state
+    assert quota is not None and quota.record.used < 10, "nobody is told that all are spent"
+    assert ("中山路口 水管爆" in asked(platform)) is (state == "ok") and "云州" in asked(platform)
+    if state == "quota":
+        assert "留给常设来源" in found["source:incident:x"].reason
+        assert found["source:incident:x"].gaps[-1].ends_at is None  # not looked: told, not hidden
