@@ -17,7 +17,9 @@ import platform
 import resource
 import time
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime, timedelta
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +39,17 @@ VECTORS = 4096
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
+def _base() -> list[Post]:
+    return streams.posts(streams.background(20, 900), Rules())
+
+
 class Made:
     """Posts by number: the same number is always the same post."""
 
     def __init__(self, originals: float) -> None:
-        self._base = streams.posts(streams.background(20, 900), Rules())
+        # in a process of its own: reading the streams takes a gigabyte that is not the board's
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as other:
+            self._base = other.submit(_base).result()
         rows = np.random.default_rng(1).normal(size=(VECTORS, DIMS))
         self._vectors = [pack(row) for row in rows]
         self._originals = originals

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from nlp.incidents.dividing import alike, parts
 from nlp.incidents.gathering import MIN_SPREAD, OFFICIAL, Gathering, by_words, member, speaks
 from nlp.incidents.grouping import Grouper
 from nlp.incidents.hazards import hazard_keys, stems
-from nlp.incidents.items import Item, Key, Nearest
+from nlp.incidents.items import Item, Kept, Key, Nearest
 from nlp.incidents.severity import judge
 from nlp.incidents.terms import plain
 
@@ -50,6 +49,8 @@ def item(post: Post) -> Item:
         root=post.root if post.root != post.id else None,
         by_words=words,
         official=post.author.kind in OFFICIAL,
+        author=post.author.key or post.id,
+        voice=words and speaks(post),
         keys=_keys(post, text, analysis) if words else (),
         places=stems(f"{post.title or ''} {post.text}", analysis.places if analysis else ()),
     )
@@ -91,23 +92,15 @@ class _Alone:
     def __init__(self) -> None:
         self.authors: set[str] = set()
         self.spreaders: set[str] = set()
-        self.posts: list[_Who] = []
+        self.posts: list[Kept] = []
 
-    def add(self, who: _Who) -> None:
+    def add(self, who: Kept) -> None:
         (self.authors if who.voice else self.spreaders).add(who.author)
         self.posts.append(who)
 
     @property
     def opens(self) -> bool:
         return len(self.authors) >= 2 or len(self.spreaders) >= MIN_SPREAD
-
-
-class _Who(NamedTuple):
-    """What is remembered of a post that belongs to no incident."""
-
-    post: str
-    author: str
-    voice: bool
 
 
 class Board:
@@ -118,10 +111,8 @@ class Board:
         self._look_up = look_up
         self.gatherings: dict[str, Gathering] = {}
         """Of open groups."""
-        self._single: dict[str, _Who] = {}
-        """Groups of one post."""
         self._alone: dict[str, _Alone] = {}
-        """Groups of several posts that are no incident."""
+        """Groups of several posts that are no incident. (A group of one is the grouper's alone.)"""
         self._by_hand: set[str] = set()
         self.closed: list[str] = []
         """Groups that left the window since somebody emptied this list."""
@@ -156,7 +147,6 @@ class Board:
 
     def refill(self, group: str, posts: Iterable[Post]) -> None:
         """Give an incident all its members back, those that left the window included."""
-        self._single.pop(group, None)
         self._alone.pop(group, None)
         self.gatherings[group] = Gathering(member(post) for post in posts)
 
@@ -172,14 +162,14 @@ class Board:
         Of an incident and a group that is none the incident goes on.
         """
         into = goes_on.removeprefix(PREFIX)
+        waiting = [*self._waiting(goes_on), *self._waiting(ends)]
         self.grouper.move(self.grouper.rows(ends.removeprefix(PREFIX)), into)
         gone, stays = self.gatherings.pop(ends, None), self.gatherings.get(goes_on)
         if gone is not None and stays is not None:
             self.gatherings[goes_on] = Gathering([*stays.members(), *gone.members()])
             return ()
-        waiting = [*self._waiting(goes_on), *self._waiting(ends)]
         if stays is not None:
-            ids = [who.post for who in waiting]
+            ids = [who.id for who in waiting]
             for post in self._posts(ids):
                 stays.add(member(post))
             return tuple(ids)
@@ -249,39 +239,43 @@ class Board:
         opened = False
         earlier: tuple[str, ...] = ()
         gathering = self.gatherings.get(group)
-        joined = gathering is not None or group in self._single or group in self._alone
+        name = group.removeprefix(PREFIX)
+        joined = gathering is not None or len(self.grouper.rows(name)) > 1
         if gathering is not None:
             gathering.add(member(post))
         else:
-            opened = self._wait(post, one, group)
+            opened = self._wait(post.id, group)
             if opened:
                 earlier = tuple(other for other in self._open(group, post) if other != post.id)
                 gathering = self.gatherings[group]
         self._expire(one.time)
         return Step(post.id, group, gathering, joined, gathering is not None, opened, earlier)
 
-    def _wait(self, post: Post, one: Item, group: str) -> bool:
-        """Count a post of a group that is no incident; True when it becomes one."""
-        who = _Who(post.id, post.author.key or post.id, one.by_words and speaks(post))
-        if group not in self._alone:
-            if group not in self._single:
-                self._single[group] = who
-                return False
-            self._alone[group] = _Alone()
-            self._alone[group].add(self._single.pop(group))
-        self._alone[group].add(who)
-        return self._alone[group].opens
+    def _wait(self, post_id: str, group: str) -> bool:
+        """Count a kept post of a group that is no incident; True when it becomes one."""
+        alone = self._alone.get(group)
+        if alone is not None:
+            alone.add(self.grouper.post(post_id))
+            return alone.opens
+        posts = self.grouper.posts(self.grouper.rows(group.removeprefix(PREFIX)))
+        if len(posts) == 1:
+            return False
+        alone = self._alone[group] = _Alone()
+        for one in posts:
+            alone.add(one)
+        return alone.opens
 
-    def _waiting(self, group: str) -> list[_Who]:
-        """Posts of a group that is no incident; it is forgotten here."""
-        single = self._single.pop(group, None)
-        if single is not None:
-            return [single]
+    def _waiting(self, group: str) -> list[Kept]:
+        """Posts of a group that is no incident; what they add up to is forgotten here."""
         alone = self._alone.pop(group, None)
-        return [] if alone is None else alone.posts
+        if alone is not None:
+            return alone.posts
+        if group in self.gatherings:
+            return []
+        return self.grouper.posts(self.grouper.rows(group.removeprefix(PREFIX)))
 
     def _open(self, group: str, latest: Post | None = None) -> tuple[str, ...]:
-        ids = [who.post for who in self._waiting(group)]
+        ids = [who.id for who in self._waiting(group)]
         wanted = [post_id for post_id in ids if latest is None or post_id != latest.id]
         posts = [*self._posts(wanted), *([latest] if latest is not None else [])]
         self.gatherings[group] = Gathering(member(post) for post in posts)
@@ -297,13 +291,12 @@ class Board:
             touched.setdefault(PREFIX + name, set()).add(post_id)
         for group, gone in touched.items():
             if not self.grouper.is_open(group.removeprefix(PREFIX)):
-                self._single.pop(group, None)
                 self._alone.pop(group, None)
                 self.gatherings.pop(group, None)
                 self.closed.append(group)
             elif group in self._alone:
                 left = _Alone()
                 for who in self._alone[group].posts:
-                    if who.post not in gone:
+                    if who.id not in gone:
                         left.add(who)
                 self._alone[group] = left

@@ -28,7 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nlp.incidents.index import Floats, Ids, Index, Query, pressed, term_ids
-from nlp.incidents.items import Item, Kept, Nearest, apart
+from nlp.incidents.items import Ages, Item, Kept, Nearest, apart
 from nlp.incidents.terms import tags, without_tags
 from nlp.incidents.thresholds import (
     APART,
@@ -83,16 +83,15 @@ class Grouper:
         self._shared, self._apart = shared, apart
         self.watermark = -math.inf
         self.index = Index()
-        self._kept: dict[int, Kept] = {}
         self._by_id: dict[str, int] = {}
         self._roots: dict[str, list[int]] = {}
         self._tags: dict[str, dict[str, int]] = {}
         self._keys: dict[str, list[int]] = {}
         self._groups: dict[str, list[int]] = {}
-        self._ages: list[tuple[float, int]] = []
+        self._ages = Ages(self.index.time)
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self.index)
 
     def __contains__(self, post_id: str) -> bool:
         return post_id in self._by_id
@@ -102,12 +101,12 @@ class Grouper:
         """Posts an hour of the whole stream, over the time that the kept ones span."""
         if not self._ages:
             return 0.0
-        return len(self._kept) / max(1.0, (self.watermark - self._ages[0][0]) / 3600)
+        return len(self.index) / max(1.0, (self.watermark - self._ages.oldest()) / 3600)
 
     def group_of(self, post_id: str) -> str | None:
         """Group of a kept post."""
         row = self._by_id.get(post_id)
-        return None if row is None else self._kept[row].group
+        return None if row is None else self.index.kept(row).group
 
     def is_open(self, group: str) -> bool:
         """True while a post of the group is kept, so that others can still join it."""
@@ -122,9 +121,17 @@ class Grouper:
         rows = self._groups.get(group, [])[-16 * LATEST :]
         return [row for row in rows if self.index.has_terms(row)]
 
+    def post(self, post_id: str) -> Kept:
+        """What is known of a kept post. Raises KeyError."""
+        return self.index.kept(self._by_id[post_id])
+
+    def posts(self, rows: Sequence[int]) -> list[Kept]:
+        """What is known of the posts of kept rows."""
+        return [self.index.kept(row) for row in rows]
+
     def ids(self, rows: Sequence[int]) -> list[str]:
         """Post ids of kept rows."""
-        return [self._kept[row].id for row in rows]
+        return [kept.id for kept in self.posts(rows)]
 
     def add(self, item: Item) -> tuple[str, Nearest]:
         """Assign `item` and keep it; returns its group and what was near."""
@@ -145,7 +152,7 @@ class Grouper:
     def move(self, rows: Sequence[int], group: str) -> None:
         """Put kept rows into another group."""
         for row in list(rows):
-            kept = self._kept[row]
+            kept = self.index.kept(row)
             self._leave(row, kept)
             kept.group = group
             self._enter(row, kept)
@@ -154,14 +161,14 @@ class Grouper:
         """Forget posts older than the window before `now`; returns (post id, group) of them."""
         self.watermark = max(self.watermark, now)
         gone = []
-        while self._ages and self._is_over(self.watermark - self._ages[0][0]):
-            row = heapq.heappop(self._ages)[1]
+        while self._ages and self._is_over(self.watermark - self._ages.oldest()):
+            row = self._ages.pop()
             gone.append(self._drop(row))
         return gone
 
     def _is_over(self, age: float) -> bool:
         """Whether the oldest post, of this age in seconds, is to be forgotten."""
-        kept = len(self._kept)
+        kept = len(self.index)
         return age > self.window or kept > self.max_kept or (kept > CROWD and age > CROWDED)
 
     # ---- choosing
@@ -185,12 +192,12 @@ class Grouper:
         """(group of the item's thread, whether an official account began the thread)."""
         if item.root is None:
             rows = self._roots.get(item.id)  # its replies came first
-            return (self._kept[rows[0]].group, False) if rows else (None, False)
+            return (self.index.kept(rows[0]).group, False) if rows else (None, False)
         row = self._by_id.get(item.root)
         if row is not None:
-            return self._kept[row].group, self._kept[row].official
+            return self.index.kept(row).group, self.index.kept(row).official
         rows = self._roots.get(item.root)
-        return (self._kept[rows[0]].group, False) if rows else (None, False)
+        return (self.index.kept(rows[0]).group, False) if rows else (None, False)
 
     def nearest(self, packed: Ids, item: Item, *, only: str | None = None) -> Nearest:
         """The nearest kept post's group, and the nearest of any other group."""
@@ -199,7 +206,7 @@ class Grouper:
         query = self.index.query(packed, item.pressed, item.model)
         rows = self._near_in_time(self.index.candidates(query, QUERY_TERMS, 2 * EXACT), item.time)
         if only is not None:
-            rows = [row for row in rows if self._kept[row].group == only]
+            rows = [row for row in rows if self.index.kept(row).group == only]
         rows = rows[:EXACT]
         if only is None and item.keys:
             rows = list(dict.fromkeys([*rows, *self._key_rows(item)]))
@@ -208,7 +215,7 @@ class Grouper:
         known = dict(zip(rows, self._similar(query, item, rows).tolist(), strict=True))
         best: dict[str, float] = {}
         for row, value in known.items():
-            group = self._kept[row].group
+            group = self.index.kept(row).group
             if value > best.get(group, -1.0):
                 best[group] = value
         if only is None:
@@ -272,7 +279,7 @@ class Grouper:
         found = np.zeros(len(rows))
         ours = {key.name for key in item.keys}
         for place, row in enumerate(rows):
-            kept = self._kept[row]
+            kept = self.index.kept(row)
             far = bool(item.places and kept.places) and apart(item.places, kept.places)
             common = [key for key in kept.keys if key.name in ours and (key.wide or not far)]
             if common:
@@ -286,7 +293,7 @@ class Grouper:
         """How alike kept rows are, shape (ours, theirs)."""
         found = np.zeros((len(ours), len(theirs)))
         for place, row in enumerate(ours):
-            kept = self._kept[row]
+            kept = self.index.kept(row)
             one = Item(kept.id, self.index.time(row), "", keys=kept.keys, places=kept.places)
             found[place] = self._similar(self.index.query_of(row), one, theirs)
         return found
@@ -312,11 +319,13 @@ class Grouper:
         return term_ids(without_tags(item.text))
 
     def _keep(self, item: Item, group: str, packed: Ids, marks: tuple[str, ...]) -> None:
-        row = self.index.add(item.time, packed, item.pressed, item.model)
-        kept = Kept(item.id, group, item.root, item.official, marks, item.keys, item.places)
-        self._kept[row] = kept
+        kept = Kept(
+            item.id, group, item.root, item.official, marks, item.keys, item.places,
+            item.author, item.voice,
+        )  # fmt: skip
+        row = self.index.add(item.time, packed, item.pressed, item.model, kept)
         self._by_id[item.id] = row
-        heapq.heappush(self._ages, (item.time, row))
+        self._ages.add(item.time, row)
         if item.root is not None:
             self._roots.setdefault(item.root, []).append(row)
         for key in item.keys:
@@ -324,8 +333,11 @@ class Grouper:
         self._enter(row, kept)
 
     def _enter(self, row: int, kept: Kept) -> None:
-        rows = self._groups.setdefault(kept.group, [])
-        rows.insert(bisect_left(rows, row), row)
+        rows = self._groups.get(kept.group)
+        if rows is None:
+            self._groups[kept.group] = [row]  # most groups stay so
+        else:
+            rows.insert(bisect_left(rows, row), row)
         for mark in kept.tags:
             counts = self._tags.setdefault(mark, {})
             counts[kept.group] = counts.get(kept.group, 0) + 1
@@ -341,7 +353,7 @@ class Grouper:
                 del self._tags[mark]
 
     def _drop(self, row: int) -> tuple[str, str]:
-        kept = self._kept.pop(row)
+        kept = self.index.kept(row)
         self.index.drop(row)
         self._by_id.pop(kept.id, None)
         if kept.root is not None:

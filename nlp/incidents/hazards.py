@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from huiyin.records import Place
 from nlp.incidents.items import Key
@@ -66,6 +67,7 @@ def stems(text: str, places: Sequence[Place]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+@lru_cache(maxsize=8192)
 def _stem(adcode: str) -> str:
     while adcode.endswith("00"):
         adcode = adcode[:-2]

@@ -12,13 +12,16 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from nlp.incidents.terms import latin
 from nlp.incidents.thresholds import MEAN_COSINE, SPREAD_COSINE, UNKNOWN_COSINE
+
+if TYPE_CHECKING:
+    from nlp.incidents.items import Kept
 
 Ids = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -120,6 +123,7 @@ class Index:
         self._times = np.full(self._room, np.nan)
         """Time of a kept row at row % room; nan where none is kept. The others lie likewise."""
         self._terms: list[bytes] = [b""] * self._room
+        self._posts: list[Kept | None] = [None] * self._room
         self._vectors = np.zeros((self._room, 0), dtype=np.int8)
         self._scales = np.zeros(self._room, dtype=np.float32)
         self._made_by = np.zeros(self._room, dtype=np.int16)
@@ -133,13 +137,14 @@ class Index:
 
     # ---- keeping
 
-    def add(self, time: float, packed: Ids, vector: Pressed | None, model: str) -> int:
+    def add(self, time: float, packed: Ids, vector: Pressed | None, model: str, kept: Kept) -> int:
         """Keep a row; returns its number."""
         row = self.next
         self.next += 1
         self._make_room(row)
         place = row % self._room
         self._times[place] = time
+        self._posts[place] = kept
         self._kept += 1
         if len(packed):
             self._terms[place] = packed.astype(np.int32).tobytes()
@@ -164,10 +169,18 @@ class Index:
         self._scales[place] = vector.scale
         self._made_by[place] = self._models.setdefault(model, len(self._models))
 
+    def kept(self, row: int) -> Kept:
+        """What is known of the post of a kept row. Raises KeyError for any other row."""
+        kept = self._posts[row % self._room]
+        if kept is None:
+            raise KeyError(row)
+        return kept
+
     def drop(self, row: int) -> None:
         """Forget a kept row."""
         place = row % self._room
         self._times[place] = np.nan
+        self._posts[place] = None
         self._made_by[place] = 0
         self._kept -= 1
         packed = self._terms[place]
@@ -186,10 +199,11 @@ class Index:
             return
         kept = np.arange(self._oldest, row)
         before, after = kept % self._room, kept % (2 * self._room)
-        terms = [b""] * (2 * self._room)
+        terms: list[bytes] = [b""] * (2 * self._room)
+        posts: list[Kept | None] = [None] * (2 * self._room)
         for old, new in zip(before.tolist(), after.tolist(), strict=True):
-            terms[new] = self._terms[old]
-        self._terms = terms
+            terms[new], posts[new] = self._terms[old], self._posts[old]
+        self._terms, self._posts = terms, posts
         self._room *= 2
         times = np.full(self._room, np.nan)
         times[after] = self._times[before]
