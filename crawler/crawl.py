@@ -8,7 +8,8 @@ import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib import import_module
@@ -164,30 +165,34 @@ def run_crawl(
     disk. A process can do this once: Twisted's reactor does not start again. Raises `HuiyinError`
     when the crawl could not run; a source that fails is noted in its record and tried again.
     """
-    stop = stop or threading.Event()
     read_tokens = tokens or (lambda: weibo.tokens)
     job = CrawlJob(
-        archive, identity, accounts() if callable(accounts) else accounts, clock, weibo, stop,
-        Budget(archive, weibo.calls_per_day), once, on_progress, tokens=read_tokens(),
+        archive, identity, accounts() if callable(accounts) else accounts, clock, weibo,
+        stop or threading.Event(), Budget(archive, weibo.calls_per_day), once, on_progress,
+        tuple(known_sources(archive) if sources is None else sources), tokens=read_tokens(),
         watch_lists=watch_lists,
     )  # fmt: skip
-    chosen = tuple(sources) if sources is not None else tuple(known_sources(archive))
-    job.sources = chosen
     alone = once or sources is not None
     if alone and beside is None and not any(job.of(name) for name in SPIDERS):
         return
-    tender = None
-    if not alone:
-        books = accounts if callable(accounts) else None
-        tender = Tender(job, read_tokens, books, monotonic, ends, renewal)
-        tender.start()
-    try:
+    books = accounts if callable(accounts) else None
+    with nullcontext() if alone else _tended(job, read_tokens, books, ends, renewal):
         failure = _run_reactor(job, beside)
-    finally:
-        if tender is not None:
-            tender.end()
     if failure is not None:
         raise HuiyinError(f"采集没能运行：{failure}", "看日志 crawl.log") from failure
+
+
+@contextmanager
+def _tended(
+    job: CrawlJob, tokens: Tokens, books: Callable[[], AccountBook] | None, ends: Ends | None,
+    renewal: Callable[[], str] | None,
+) -> Iterator[None]:  # fmt: skip
+    tender = Tender(job, tokens, books, monotonic, ends, renewal)
+    tender.start()
+    try:
+        yield
+    finally:
+        tender.end()
 
 
 def _run_reactor(

@@ -179,25 +179,12 @@ def after_success(
         else _ended(gap, now, backlog)
         for gap in source.gaps
     )  # fmt: skip
-    edge = _time_of(before)
-    gaps = (*gaps, *more)
-    if truncated:
-        reason = "新内容太多，超过平台一次能给出的页数，中间这一段没有读到"
-        if missed:
-            reason += f"，约 {missed} 条"
-        start = min(edge or before.last_ok_at or oldest, oldest)
-        gaps = (*gaps, Gap(starts_at=start, ends_at=oldest, reason=reason, state=CUT_OFF,
-                           missed=missed))  # fmt: skip
-    if backlog and edge is not None and not any(_is_pending(gap) for gap in gaps):
-        end = max(edge, oldest)
-        gaps = (*gaps, Gap(starts_at=edge, ends_at=end, reason="还在补读", state=BEHIND))
-    state, reason = "ok", ""
-    if silent:
-        state, reason = SILENT, "比平时这个时候少得多"
-        if not any(gap.ends_at is None for gap in gaps):
-            gaps = (*gaps, Gap(starts_at=before.last_ok_at or now, reason=reason, state=state))
-    elif (source.answer_seconds or 0.0) > SLOW_SECONDS:
-        state, reason = "slow", f"平台每次回答约要 {source.answer_seconds:.0f} 秒"
+    cut_off = (_missed(before, oldest, missed),) if truncated else ()
+    gaps = (*gaps, *more, *cut_off)
+    gaps = _with_backlog(gaps, before, oldest) if backlog else gaps
+    state, reason = _standing(source, silent)
+    if silent and not any(gap.ends_at is None for gap in gaps):
+        gaps = (*gaps, Gap(starts_at=before.last_ok_at or now, reason=reason, state=state))
     changed = source.model_copy(
         update={
             "state": state, "reason": reason, "gaps": kept(gaps), "last_ok_at": now,
@@ -208,6 +195,32 @@ def after_success(
     known = stored or source
     quiet = known.last_ok_at is not None and now - known.last_ok_at < _QUIET and not fresh
     return known if quiet and told_by(changed) == told_by(known) else changed
+
+
+def _standing(source: Source, silent: bool) -> tuple[str, str]:
+    """State and reason of a source whose reading went well."""
+    if silent:
+        return SILENT, "比平时这个时候少得多"
+    if (source.answer_seconds or 0.0) > SLOW_SECONDS:
+        return "slow", f"平台每次回答约要 {source.answer_seconds:.0f} 秒"
+    return "ok", ""
+
+
+def _missed(before: Source, oldest: datetime, missed: int | None) -> Gap:
+    """What the platform did not show between what was stored and what was read."""
+    reason = "新内容太多，超过平台一次能给出的页数，中间这一段没有读到"
+    if missed:
+        reason += f"，约 {missed} 条"
+    start = min(_time_of(before) or before.last_ok_at or oldest, oldest)
+    return Gap(starts_at=start, ends_at=oldest, reason=reason, state=CUT_OFF, missed=missed)
+
+
+def _with_backlog(gaps: tuple[Gap, ...], before: Source, oldest: datetime) -> tuple[Gap, ...]:
+    """The gaps, with one for what is still to be read unless one is open for it."""
+    edge = _time_of(before)
+    if edge is None or any(_is_pending(gap) for gap in gaps):
+        return gaps
+    return (*gaps, Gap(starts_at=edge, ends_at=max(edge, oldest), reason="还在补读", state=BEHIND))
 
 
 def told_by(source: Source) -> tuple[object, ...]:
