@@ -29,7 +29,9 @@ DEFAULT_PREFIX = "huiyin"
 class Section(BaseModel):
     """Base of the sections: unknown names are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False
+    )
 
 
 class ArchiveSettings(Section):
