@@ -130,6 +130,45 @@ def test_an_end_in_the_midst_keeps_what_came_before(stream: Stream, reader: Push
     assert reader.numbers() == set(numbers) and reader.told().state == "ok"
 
 
+def test_a_connection_that_closes_within_a_record_brings_the_whole_one_later(
+    stream: Stream, reader: Push
+) -> None:
+    numbers = [stream.push() for _ in range(9)]
+    stream.faults, stream.fault_rate = ("cut",), 1.0  # in the middle of the fifth
+    for known in (4, 8, 9):
+        reader.once()
+        assert reader.numbers() == set(numbers[:known])
+        assert reader.told().state == "ok"
+    assert [one.get("since_id") for one in stream.asked] == [
+        None, str(stream.records[3][0]), str(stream.records[7][0])
+    ]  # fmt: skip
+
+
+def test_a_pause_longer_than_the_connection_is_kept_loses_nothing(
+    stream: Stream, reader: Push
+) -> None:
+    numbers = {stream.push() for _ in range(7)}
+    stream.quiet = stream.longest = stream.pause = 60.0
+    stream.pauses_after = 3
+    child = reader.begin(push_idle=2.0)
+    until(lambda: reader.numbers() == numbers)  # given up during the pause, and asked on
+    os.kill(child.pid or 0, signal.SIGTERM)
+    reader.ended(child)
+    assert stream.asked[1]["since_id"] == str(stream.records[2][0])
+    one = reader.told()
+    assert one.state == "ok" and not one.gaps and int(one.cursor) == stream.records[-1][0]
+
+
+def test_a_connection_that_says_nothing_at_all_is_no_quiet_day(
+    stream: Stream, reader: Push
+) -> None:
+    stream.push()
+    stream.silent, stream.quiet, stream.longest = True, 60.0, 60.0
+    reader.once(push_idle=1.5)
+    one = reader.told()
+    assert one.state == "failing" and "连不上推送" in one.reason and one.gaps[-1].ends_at is None
+
+
 def test_longer_than_three_days_away_is_a_gap(stream: Stream, reader: Push) -> None:
     stream.push()
     reader.once()

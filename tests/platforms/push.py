@@ -43,6 +43,9 @@ class Stream:
     """ip, or an error code that every connection gets."""
     dies_after: int = 0
     """After so many records of a connection an error comes in the stream."""
+    pauses_after: int = 0
+    """After so many records of a connection nothing comes for `pause` seconds, then the rest."""
+    pause: float = 0.0
     silent: bool = False
     """Takes connections and says nothing."""
     asked: list[dict[str, str]] = field(default_factory=list)
@@ -142,6 +145,8 @@ class _Handler(BaseHTTPRequestHandler):
                 if fault and sent == 5 and not self._faulty(fault, line):
                     return
                 self._chunk(line)
+                if one.pauses_after and sent == one.pauses_after:
+                    time.sleep(one.pause)
                 since, heard = data, time.monotonic()
             if one.silent:
                 heard = time.monotonic()
