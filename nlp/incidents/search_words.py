@@ -39,6 +39,8 @@ COMMON_FEW = 3
 """...or in so many posts, where there are few."""
 FREQUENT = 3000
 """Words more frequent in jieba's dictionary (60 million words read) say nothing: 公司, 情况."""
+ENOUGH = 1000
+"""Posts of the week before, from which on they tell how common a word is here."""
 _TRIES = 12
 _LOCALS, _THINGS = 5, 6
 _ALL = Scope.everything()
@@ -56,7 +58,7 @@ _SURNAMES = frozenset(
     "叶阎余潘杜戴夏钟汪田任姜范方石姚谭廖邹熊金陆郝孔白崔康毛邱秦江史顾侯邵孟龙万段雷钱汤尹黎易常武乔"
     "贺赖龚文"
 )
-_MATTERS = tuple(
+_MATTERS = frozenset(
     word
     for kind in (lexicon.DANGER, lexicon.OUTAGE, lexicon.HEALTH, lexicon.ORDER)
     for word in kind.words.pattern.split("|")
@@ -150,9 +152,12 @@ def _best(
     homes = [home] if home and not sites and not places else []
     if not sites and not places and not homes:
         return Chosen((), "帖子里没有几个人都说到的地点，只按词会搜到别处的事")
-    # never the place alone: every city has a 中山路口
+    total = _before(archive, incident, ())
+    # Never the place alone: every city has a 中山路口. Ordinary words go with a whole city only
+    # where the archive can tell how common they are there (北京 修好, 武汉 小朋友).
     tried = [(where, thing) for where in (*sites, *places, *homes) for thing in things
-             if where not in thing and thing not in where]  # fmt: skip
+             if where not in thing and thing not in where
+             and (where in sites or thing in _MATTERS or total >= ENOUGH)]  # fmt: skip
     least = max(LEAST_VOICES, SHARE * len(texts))
 
     def caught(words: tuple[str, ...]) -> int:
@@ -161,7 +166,6 @@ def _best(
     fit = [(caught(words), words) for words in tried]
     fit = [one for one in fit if one[0] >= least]
     fit.sort(key=lambda one: (-one[0], -sum(map(len, one[1])), one[1]))
-    total = _before(archive, incident, ())
     for count, words in fit[:_TRIES]:
         common = _before(archive, incident, words)
         if common <= max(COMMON_FEW, COMMON * total):

@@ -466,6 +466,16 @@ def test_without_a_place_only_beside_the_offices_own(archive: Archive) -> None:
     assert chosen(archive, *texts, home="云州") == ("云州", "停水")
 
 
+def test_ordinary_words_do_not_go_with_a_whole_city_unless_the_archive_can_judge(
+    archive: Archive,
+) -> None:
+    """As real posts have it: a place that thousands name, and a word of every day."""
+    said = ("云州健康码崩了，什么时候能修好", "云州的码能不能修好", "在云州等着它修好")
+    assert chosen(archive, *said, home="云州") == ()
+    spot = tuple(one.replace("云州", "滨河小区") for one in said)
+    assert chosen(archive, *spot) == ("滨河小区", "修好")
+
+
 def test_what_is_always_said_here_is_no_word(archive: Archive) -> None:
     """The archive of the week before decides: four posts are many where there are few."""
     texts = ("滨河小区停水了", "滨河小区又停水", "滨河小区停水没人管")
