@@ -51,6 +51,8 @@ class Pictures:
     keep: timedelta
     read: bool = True
     """Read the text in them, where the library is installed."""
+    stopping: Callable[[], bool] = lambda: False
+    """True = begin with no further post."""
     _waits: dict[str, datetime] = field(default_factory=dict, repr=False)
 
     def run_once(self) -> int:
@@ -63,6 +65,8 @@ class Pictures:
             posts = self.archive.get_posts(ids, ALL)
             self.queue.drop(one for one, post in posts.items() if post.deleted_at is not None)
             for post in posts.values():
+                if self.stopping():
+                    return done
                 if post.deleted_at is None and self._is_wanted(post, key_posts):
                     done += self._do(post)
         return done

@@ -30,6 +30,7 @@ def pictures(
 
     with stop_on_signals() as stop, opened() as app:
         worker = worker_of(app)
+        worker.stopping = stop.is_set  # a host may be slow, and many pictures may wait
         if app.settings.pictures.read and not can_read():
             get_logger("huiyin").warning(
                 "no text is read in pictures", missing="rapidocr-onnxruntime"
