@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
+from typer.testing import CliRunner
 
 from archive import Archive, open_archive
 from crawler.budget import COMMERCIAL, Budget, plan, quota_id, spare_calls
@@ -17,6 +20,7 @@ from crawler.health import lasting
 from crawler.managing import pause
 from crawler.sources import after_failure, known_sources
 from crawler.temporary import LONGEST, OFTEN, SELDOM, source_id
+from huiyin.cli import app
 from huiyin.errors import CollectError, InputError, QuotaExceeded
 from huiyin.following import Following
 from huiyin.records import (
@@ -422,6 +426,31 @@ def test_years_of_ended_ones_cost_a_turn_of_the_crawler_nothing(archive: Archive
     known = known_sources(counting, None)
     assert [one.id for one in known] == ["source:feed:a", "source:incident:0550", standing().id]
     assert sum(one["found"] for one in asked) < 510
+
+
+def test_the_list_shows_what_ended_apart(
+    archive: Archive, following: Following, clock: Clock, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    (tmp_path / "huiyin.toml").write_text('[archive]\nurl = "sqlite:///a.db"\n')
+    monkeypatch.setenv("HUIYIN_HOME", str(tmp_path))
+
+    def rows(*more: str) -> list[dict[str, Any]]:
+        said = CliRunner().invoke(app, ["source", "list", "--json", *more])
+        structlog.reset_defaults()  # the command's log went to a stream that is closed now
+        assert said.exit_code == 0, said.output
+        return list(json.loads(said.stdout))
+
+    following.run_once()
+    one, other = rows()
+    assert (one["temporary"], one["incident"], other["temporary"]) == (True, MAIN, False)
+    assert one["incident_title"] == incident(archive).title and one["why"]
+    assert rows("--ended") == []
+    put(archive, state=IncidentState.CLOSED)
+    following.run_once()
+    assert [row["id"] for row in rows()] == [standing().id]
+    (gone,) = rows("--ended")
+    assert gone["id"] == one["id"] and gone["state_title"] == "随事件结束" and gone["ended_at"]
 
 
 # ---------------------------------------------------------------- the words
