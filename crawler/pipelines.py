@@ -153,10 +153,12 @@ class ArchivePipeline:
     async def _write_all(self) -> None:
         batch = self._next()
         while batch is not None:
-            # While these are written the posts of the next ones are made.
-            ahead = self._next() if batch.made is not None and not self._singly else None
+            ahead = None
             try:
-                done = await self._write_one(batch)
+                made = await batch.made if batch.made is not None else None
+                # While these are written the posts of what came meanwhile are made.
+                ahead = self._next() if made is not None and self._many_wait() else None
+                done = await self._write_one(batch.pages, made)
             except Exception as error:  # noqa: BLE001 - told to each page's round
                 self._failed(batch, ahead, error)
                 ahead = None
@@ -164,9 +166,8 @@ class ArchivePipeline:
                 await self._written(batch, done)
             batch = ahead or self._next()
 
-    async def _write_one(self, batch: _Batch) -> PutReport:
-        made = await batch.made if batch.made is not None else None
-        return await self._in_thread(lambda: self._write(batch.pages, made))
+    async def _write_one(self, pages: Sequence[PageItem], made: Made | None) -> PutReport:
+        return await self._in_thread(lambda: self._write(pages, made))
 
     def _failed(self, batch: _Batch, ahead: _Batch | None, error: Exception) -> None:
         """What was to be written later waits again, in its order; what is alone is lost."""
@@ -222,6 +223,9 @@ class ArchivePipeline:
         making = self._in_thread(lambda: maker.make(told, accounts), self._asking)
         batch.made = asyncio.ensure_future(making)
         return batch
+
+    def _many_wait(self) -> bool:
+        return not self._singly and sum(len(one.item.objects) for one in self._waiting) >= _MANY
 
     def _take(self) -> list[_Waiting]:
         """Pages of one round that wait together, in their order."""
