@@ -98,7 +98,7 @@ def _mixed_texts() -> list[str]:
     return ["".join(order.choices(words, k=k)) + str(number) for number, k in enumerate(sizes)]
 
 
-@pytest.mark.parametrize("kind", ["bf16", "fp32"])
+@pytest.mark.parametrize("kind", ["int8", "bf16", "fp32"])
 def test_a_text_is_answered_alike_in_any_company(kind: precision.Precision) -> None:
     if kind == "bf16" and precision.choose(int8=False) != "bf16":
         pytest.skip("this processor has no bfloat16 instructions")

@@ -241,4 +241,4 @@ def test_the_shipped_model_is_not_below_its_floor(real_data: Path) -> None:
     for name, one in found.items():  # fewer rows, more noise in fifteen bins
         assert one.calibration_error <= (0.06 if one.rows > 1000 else 0.08), name
     counted = retrieval(real_data, analyser)
-    assert counted is not None and counted[1] >= 0.72
+    assert counted is not None and counted[1] >= 0.70
