@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from subprocess import Popen
-from threading import Lock, Thread
+from threading import Lock, Thread, Timer
 from typing import IO, Any, cast
 
 import structlog
@@ -41,6 +41,8 @@ _IDLE_SECONDS = 60.0
 """A process that was not asked for so long ends; it takes about 60 MB."""
 _AGAIN_SECONDS = 60.0
 """Between two starts: a machine that cannot hold the process is not asked all the time."""
+_ANSWER_SECONDS = 60.0
+"""A process that does not answer in so long (somebody stopped it) is ended: the writer waits."""
 
 Make = Callable[[Any, Builder], Iterator[Post]]
 
@@ -153,6 +155,9 @@ class Maker:
             if child is None:
                 return None
             told = None if accounts is self._accounts else tuple(accounts.accounts.values())
+            patience = Timer(_ANSWER_SECONDS, child.kill)
+            patience.daemon = True
+            patience.start()
             try:
                 pipes.send(_stdin(child), (told, pages))
                 made: Made = pipes.receive(_stdout(child))
@@ -160,6 +165,8 @@ class Maker:
                 log.info("posts are made in place", reason=repr(error))
                 self._ready = None
                 return None
+            finally:
+                patience.cancel()
             self._accounts = accounts
             return made
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -130,6 +131,21 @@ def test_a_process_that_dies_says_so_and_is_not_started_all_the_time(archive: Ar
     time.sleep(0.1)
     assert maker._child is child  # no other one within a minute
     maker.close()
+
+
+def test_a_process_that_is_stopped_holds_nobody_up(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(making, "_ANSWER_SECONDS", 1.0)
+    maker = started(archive)
+    child = maker._child
+    assert child is not None
+    os.kill(child.pid, signal.SIGSTOP)
+    try:
+        assert maker.make([page(objects(1))], BOOK) is None
+        assert child.wait(30) == -signal.SIGKILL and not maker.ready
+    finally:
+        maker.close()
 
 
 def test_a_process_ends_with_its_parent() -> None:
