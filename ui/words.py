@@ -108,6 +108,11 @@ SCORE = {
 DEADLINE = {"first_word": "首次权威发布", "press": "新闻发布会", "answer": "答复"}
 
 ENGLISH = {
+    "看电话": "Open the number", "为什么要看": "Why you need it",
+    "对方的电话（可不填，封存）": "Their telephone (optional, sealed)",
+    "已随事件结束的临时搜索": "Temporary searches that ended with their incident",
+    "region：或写行政区划代码，由回音提出盯看名单（代替 watch）":
+        "region: or a division code, for which a watch list is proposed (instead of watch)",
     "今天": "Today",
     "事件": "Incidents", "诉求": "Appeals", "拟稿": "Drafting", "审核": "Review", "检索": "Search",
     "来源": "Sources", "系统": "System", "登录": "Sign in", "退出登录": "Sign out",

@@ -23,7 +23,7 @@ NEAREST_SHARE = 0.7
 """Share of the nearest post in the likeness with a group; the rest is the mean of its latest."""
 TAG_THRESHOLD = 0.135
 """Similarity that is enough inside a group whose own topic tag the post carries."""
-SHARED = 0.12
+SHARED = 0.13
 """Similarity that a common key adds at once."""
 APART = 0.05
 """What two posts lose of which neither names a place that holds, or lies in, one of the other."""
