@@ -114,6 +114,10 @@ class Board:
         self._alone: dict[str, _Alone] = {}
         """Groups of several posts that are no incident. (A group of one is the grouper's alone.)"""
         self._by_hand: set[str] = set()
+        self._parted: set[frozenset[str]] = set()
+        """Pairs of which one left the other: they are not put together again."""
+        self._joined: set[str] = set()
+        """Groups that took another in: they are not parted again. So nothing goes to and fro."""
         self.closed: list[str] = []
         """Groups that left the window since somebody emptied this list."""
 
@@ -161,6 +165,7 @@ class Board:
 
         Of an incident and a group that is none the incident goes on.
         """
+        self._joined.add(goes_on)
         into = goes_on.removeprefix(PREFIX)
         waiting = [*self._waiting(goes_on), *self._waiting(ends)]
         self.grouper.move(self.grouper.rows(ends.removeprefix(PREFIX)), into)
@@ -185,6 +190,7 @@ class Board:
     def divide(self, moved: Sequence[tuple[str, str, str]]) -> None:
         """Take posts of an incident into a new one."""
         before, after = moved[0][1], moved[0][2]
+        self._parted.add(frozenset((before, after)))
         ids = {post_id for post_id, _, _ in moved}
         rows = [row for row in self.grouper.rows(before.removeprefix(PREFIX))
                 if self.grouper.ids([row])[0] in ids]  # fmt: skip
@@ -205,6 +211,8 @@ class Board:
             return None
         if {PREFIX + name, PREFIX + other} & self._by_hand:
             return None  # the machine undoes nothing that a person arranged
+        if frozenset((PREFIX + name, PREFIX + other)) in self._parted:
+            return None
         if not alike(self.grouper, name, other):
             return None
         pair = sorted((PREFIX + name, PREFIX + other), key=self._seniority)
@@ -219,7 +227,7 @@ class Board:
 
     def _dividing(self, name: str) -> tuple[tuple[str, str, str], ...]:
         group = PREFIX + name
-        if group in self._by_hand:
+        if group in self._by_hand or group in self._joined:
             return ()
         if group not in self.gatherings or len(self.grouper.rows(name)) not in DIVIDE_AT:
             return ()

@@ -29,6 +29,9 @@ GROWTH_UNIT = 3.0
 TERM_LIMIT = 2.0
 GRAVE = 0.3
 """Severity from which a post complains, appeals or reports something; below is talk."""
+ASKS = 0.2
+"""The same in a quiet stream: on a board where people write to the office, three who ask about one
+matter within weeks are as much as three who complain."""
 AUTHORS_UNIT = 3.0
 SIZE = 6.0
 """Scatter of what is normal from week to week: variance = mean + mean^2 / SIZE."""
@@ -69,7 +72,7 @@ class Burst:
     seen: int
     expected: float
     grave: int
-    """Voices that say something grave (`GRAVE`), not mere talk."""
+    """Voices that say something grave (`bar`), not mere talk."""
     kinds: tuple[str, ...]
     """Kinds of content by number of voices."""
     attested: int = 0
@@ -78,6 +81,8 @@ class Burst:
     """Which one that is: 洪涝@4101."""
     learned: bool = False
     """True: `expected` was learned from the weeks before (`baselines.py`)."""
+    bar: float = GRAVE
+    """Severity from which content counts: `GRAVE`, in a quiet stream `ASKS`."""
 
     @property
     def total(self) -> float:
@@ -91,7 +96,7 @@ class Burst:
         """
         attested = self.attested >= max(ATTESTED, least_voices(min_voices))
         enough = attested or self.grave >= min_voices
-        return enough and self.severity >= GRAVE and self.total >= min_score
+        return enough and self.severity >= self.bar and self.total >= min_score
 
     def terms(self) -> dict[str, float]:
         """For `Incident.score`."""
@@ -146,11 +151,14 @@ def assess(
     severity = sum(weights) / len(voices)
     prior = sum(voice.hourly for voice in voices) / len(voices)
     spans: tuple[float, ...] = SPANS
+    bar = GRAVE
     if stream_hourly is not None:
         share = max(stream_hourly, 1 / 24) * MATTER_SHARE
         if share < prior:
-            prior, spans = share, QUIET_SPANS
-    best = max(_growth(times, now, span, prior, normal) for span in spans)
+            prior, spans, bar = share, QUIET_SPANS, ASKS
+    found = [_growth(times, now, span, prior, normal) for span in spans]
+    # Of the spans the one for which novelty times growth is largest.
+    best = max(found, key=lambda one: (min(TERM_LIMIT, one[0] / GROWTH_UNIT) * one[2], one))
     growth, span, seen, expected, learned = best
     return Burst(
         novelty=seen / len(times),
@@ -161,11 +169,12 @@ def assess(
         span=span,
         seen=seen,
         expected=expected,
-        grave=sum(weight >= GRAVE for weight in weights),
+        grave=sum(weight >= bar for weight in weights),
         kinds=_kinds(voices),
         attested=max(attested.values(), default=0),
         disaster=min(attested, key=lambda key: (-attested[key], -len(key), key), default=""),
         learned=learned,
+        bar=bar,
     )
 
 

@@ -25,7 +25,7 @@ from nlp.incidents.thresholds import (
 
 LATEST = 12
 """Posts of each group that are compared to merge."""
-LOOKED_AT = 64
+LOOKED_AT = 40
 """Posts of a group that are compared to divide it."""
 LEAST = 3
 """Posts of the smaller part."""
@@ -42,13 +42,16 @@ def alike(grouper: Grouper, one: str, other: str) -> bool:
     if min(len(ours), len(theirs)) < 2:
         return False
     likeness = np.concatenate([_likeness(similar), _likeness(similar.T)])
-    return float((likeness >= grouper.threshold).mean()) >= BRIDGES
+    return float((likeness >= MERGE_FROM).mean()) >= BRIDGES
 
 
 def _likeness(similar: Floats) -> Floats:
-    """Of each row's post with the other group, as the grouper reckons it."""
-    share = NEAREST_SHARE
-    return np.asarray(share * similar.max(axis=1) + (1 - share) * similar.mean(axis=1))
+    """Of each row's post with the other group, much as the grouper reckons it; by the two nearest,
+
+    because one post that speaks of both would lift them all.
+    """
+    near = np.sort(similar, axis=1)[:, -2:].mean(axis=1)
+    return np.asarray(NEAREST_SHARE * near + (1 - NEAREST_SHARE) * similar.mean(axis=1))
 
 
 def parts(grouper: Grouper, group: str) -> list[int]:

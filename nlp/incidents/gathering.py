@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from huiyin.records import AuthorKind, Kind, Place, Post
 from nlp.incidents.burst import GRAVE, Burst, Normal, Voice, assess
@@ -69,7 +70,12 @@ def by_words(post: Post) -> bool:
     """False for posts that go with their root whatever they say: reposts and short replies."""
     if post.root is None or post.root == post.id:
         return True
-    return post.kind is not Kind.REPOST and len(terms(own_words(post.text))) >= OWN_CHARS
+    return post.kind is not Kind.REPOST and _own_terms(post.text) >= OWN_CHARS
+
+
+@lru_cache(maxsize=64)
+def _own_terms(text: str) -> int:
+    return len(terms(own_words(text)))
 
 
 def speaks(post: Post) -> bool:

@@ -4,7 +4,7 @@ A post joins the group that it is most like, when
 
     likeness = 0.7 similarity with the group's nearest post + 0.3 mean similarity with its latest
     similarity = 0.85 tf-idf cosine over character bigrams + 0.15 cosine of the sentence vectors
-                 + what the two share beside words (`SHARED`)
+                 + what the two share beside words (`SHARED`) - 0.03 ln(1 + days between / 30)
 
 reaches `THRESHOLD`; else it stands alone and may become the first of a group. The mean over the
 group keeps one post that lies between two matters from chaining them. Eyewitnesses of one disaster
@@ -32,24 +32,32 @@ from nlp.incidents.items import Ages, Item, Kept, Nearest, apart
 from nlp.incidents.terms import tags, without_tags
 from nlp.incidents.thresholds import (
     APART,
+    LATER,
+    LATER_UNIT,
     NEAREST_SHARE,
     SHARED,
     TAG_THRESHOLD,
     THRESHOLD,
+    WHOLE_THRESHOLD,
     WORDS_SHARE,
 )
 
-LATEST = 8
+WHOLE_FROM = 3
+"""Posts of a group from which its mean similarity alone may be enough."""
+LATEST = 12
 """Posts of a group whose mean similarity counts beside the nearest one's."""
 WEIGHED = 4
 """Groups that are looked at as a whole for one post."""
 TAG_MIN_POSTS = 4
 TAG_SHARE = 0.5
 KEY_READ = 48
+EXACT = (16, 48)
+"""Fewest and most candidates that are compared: the fewer posts are kept, the more are looked at,
+because among few the right one shares less."""
+EXACT_OF = 240_000
+"""Candidates times posts kept, between the two."""
 QUERY_TERMS = 24
-"""Rarest terms of a post by which candidates are looked for."""
-EXACT = 16
-"""Candidates that are compared."""
+"""Rarest terms of a post by which `EXACT[0]` candidates are looked for; of more, as many more."""
 MAX_KEPT = 1_000_000
 CROWD = 100_000
 CROWDED = 14 * 24 * 3600.0
@@ -73,6 +81,8 @@ class Grouper:
         nearest_share: float = NEAREST_SHARE,
         shared: float = SHARED,
         apart: float = APART,
+        later: float = LATER,
+        whole: float = WHOLE_THRESHOLD,
         max_kept: int = MAX_KEPT,
     ) -> None:
         """The numbers are given for ablations and tuning only."""
@@ -80,7 +90,8 @@ class Grouper:
         self.max_kept = max_kept
         self.threshold, self._tag_threshold = threshold, tag_threshold
         self._words_share, self._nearest_share = words_share, nearest_share
-        self._shared, self._apart = shared, apart
+        self._shared, self._apart, self._later = shared, apart, later
+        self._whole = whole
         self.watermark = -math.inf
         self.index = Index()
         self._by_id: dict[str, int] = {}
@@ -204,10 +215,12 @@ class Grouper:
         if not len(packed):
             return _NOBODY
         query = self.index.query(packed, item.pressed, item.model)
-        rows = self._near_in_time(self.index.candidates(query, QUERY_TERMS, 2 * EXACT), item.time)
+        exact = max(EXACT[0], min(EXACT[1], EXACT_OF // max(1, len(self.index))))
+        terms = QUERY_TERMS * exact // EXACT[0]
+        rows = self._near_in_time(self.index.candidates(query, terms, 2 * exact), item.time)
         if only is not None:
             rows = [row for row in rows if self.index.kept(row).group == only]
-        rows = rows[:EXACT]
+        rows = rows[:exact]
         if only is None and item.keys:
             rows = list(dict.fromkeys([*rows, *self._key_rows(item)]))
         if not rows:
@@ -232,9 +245,14 @@ class Grouper:
     def _similar(self, query: Query, item: Item, rows: Sequence[int]) -> Floats:
         similar = self._words_share * self.index.cosines(query, rows)
         similar += (1 - self._words_share) * self.index.meanings(query, rows)
+        similar -= self._later * np.log1p(self._gaps(item, rows) / LATER_UNIT)
         if item.keys or item.places:
             similar += self._beside_words(item, rows)
         return np.round(similar, 6)
+
+    def _gaps(self, item: Item, rows: Sequence[int]) -> Floats:
+        """Seconds between the post and each of the rows, shape (rows,)."""
+        return np.abs(self.index.times(np.array(rows, dtype=np.int64)) - item.time)
 
     def _as_a_whole(
         self, query: Query, item: Item, best: dict[str, float], known: dict[int, float]
@@ -243,12 +261,11 @@ class Grouper:
 
         `known`: similarities that were reckoned before, by row.
         """
-        likely = {group: value for group, value in best.items() if value >= self.threshold}
-        latest = {
-            group: self.worded(group)[-LATEST:]
-            for group in self._ranked(likely)[:WEIGHED]
-            if len(self._groups[group]) > 1
-        }
+        likely = {
+            group: value for group, value in best.items()
+            if value >= self._whole and len(self._groups[group]) > 1
+        }  # fmt: skip
+        latest = {group: self.worded(group)[-LATEST:] for group in self._ranked(likely)[:WEIGHED]}
         missing = [row for some in latest.values() for row in some if row not in known]
         if missing:
             similar = self._similar(query, item, missing).tolist()
@@ -256,6 +273,8 @@ class Grouper:
         for group, some in latest.items():
             mean = sum(known[row] for row in some) / len(some)
             whole = self._nearest_share * best[group] + (1 - self._nearest_share) * mean
+            if len(some) >= WHOLE_FROM:
+                whole = max(whole, mean + self.threshold - self._whole)
             best[group] = round(whole, 6)
 
     def _near_in_time(self, rows: npt.NDArray[np.int64], time: float) -> list[int]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from nlp.incidents import commonness
 from nlp.incidents.terms import latin
 from nlp.incidents.thresholds import MEAN_COSINE, SPREAD_COSINE, UNKNOWN_COSINE
 
@@ -33,11 +34,12 @@ BUCKETS = 1 << BUCKETS_BITS
 RING = 40
 MAX_TERMS = 200
 FIRST_ROOM = 1 << 12
-ENOUGH = 3
+ENOUGH = 5
 """Common terms from which a cosine counts in full."""
-_PACK = 16
+PACK = 16
+"""A packed term is its bucket times this, and its count."""
 _MIX = np.uint64(0x9E3779B97F4A7C15)
-_DAMPED = np.array([0.0, *(1 + math.log(count) for count in range(1, _PACK))])
+_DAMPED = np.array([0.0, *(1 + math.log(count) for count in range(1, PACK))])
 _LOG_UNSEEN = math.log(1.5)
 
 
@@ -79,7 +81,7 @@ def term_ids(text: str) -> Ids:
     every = np.concatenate(parts)[:MAX_TERMS] if len(parts) > 1 else keys[:MAX_TERMS]
     buckets = (every * _MIX) >> np.uint64(64 - BUCKETS_BITS)
     ids, counts = np.unique(buckets.astype(np.int64), return_counts=True)
-    return np.asarray(ids * _PACK + np.minimum(counts, _PACK - 1), dtype=np.int64)
+    return np.asarray(ids * PACK + np.minimum(counts, PACK - 1), dtype=np.int64)
 
 
 class Pressed(NamedTuple):
@@ -117,6 +119,7 @@ class Index:
         self._seen = np.zeros(BUCKETS, dtype=np.int32)
         self._log_seen = np.zeros(BUCKETS, dtype=np.float32)
         """log((posts with the term + 1.5) / 1.5)"""
+        self._uncommon = commonness.weights()
         self._query = np.zeros(BUCKETS, dtype=np.float64)
         self._models: dict[str, int] = {"": 0}
         self._room = FIRST_ROOM
@@ -148,7 +151,7 @@ class Index:
         self._kept += 1
         if len(packed):
             self._terms[place] = packed.astype(np.int32).tobytes()
-            ids = packed // _PACK
+            ids = packed // PACK
             written = self._written[ids]
             self._ring[ids, written % RING] = row + 1
             self._written[ids] = written + 1
@@ -185,7 +188,7 @@ class Index:
         self._kept -= 1
         packed = self._terms[place]
         if packed:
-            ids = np.frombuffer(packed, dtype=np.int32) // _PACK
+            ids = np.frombuffer(packed, dtype=np.int32) // PACK
             seen = self._seen[ids] - 1
             self._seen[ids] = seen
             self._log_seen[ids] = np.log(seen + 1.5) - _LOG_UNSEEN
@@ -230,8 +233,8 @@ class Index:
 
     def query(self, packed: Ids, vector: Pressed | None, model: str) -> Query:
         """What is asked for a post with these packed terms and this vector."""
-        ids = packed // _PACK
-        weights = _DAMPED[packed % _PACK] * (self._unseen() - self._log_seen[ids])
+        ids = packed // PACK
+        weights = self._weights(packed, ids)
         length = float(weights @ weights)
         if vector is None:
             return Query(ids, weights, length, None, 0)
@@ -241,11 +244,16 @@ class Index:
         """The same for a kept row."""
         place = row % self._room
         packed = np.frombuffer(self._terms[place], dtype=np.int32).astype(np.int64)
-        ids = packed // _PACK
-        weights = _DAMPED[packed % _PACK] * (self._unseen() - self._log_seen[ids])
+        ids = packed // PACK
+        weights = self._weights(packed, ids)
         model = int(self._made_by[place])
         vector = self._vectors[place] * self._scales[place] if model else None
         return Query(ids, weights, float(weights @ weights), vector, model)
+
+    def _weights(self, packed: npt.NDArray[Any], ids: npt.NDArray[Any]) -> Floats:
+        """Damped count times idf of the kept posts times how uncommon the term is in general."""
+        idf = self._unseen() - self._log_seen[ids]
+        return np.asarray(_DAMPED[packed % PACK] * idf * self._uncommon[ids], dtype=np.float64)
 
     def _unseen(self) -> float:
         return math.log(self._kept + 2) + 1.0 - _LOG_UNSEEN
@@ -293,8 +301,8 @@ class Index:
         parts = [self._terms[row % room] for row in rows]
         sizes = [len(part) // 4 for part in parts]
         packed = np.frombuffer(b"".join(parts), dtype=np.int32)
-        theirs = packed // _PACK
-        values = _DAMPED[packed % _PACK] * (self._unseen() - self._log_seen[theirs])
+        theirs = packed // PACK
+        values = self._weights(packed, theirs)
         self._query[query.ids] = query.weights
         ours = self._query[theirs]
         self._query[query.ids] = 0.0

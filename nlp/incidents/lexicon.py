@@ -69,6 +69,7 @@ ORDER = Kind(
 KINDS = (DANGER, DISASTER, OUTAGE, HEALTH, ORDER)
 
 COMPLAINT = Kind("投诉求助", 0.35, 0.05, _any("投诉 举报 求助 反映 扰民 无人管 没人管 不作为"))
+QUESTION = Kind("咨询建议", 0.25, 0.1, _any("(?!)"))
 TALK = Kind("一般议论", 0.08, 0.2, _any("(?!)"))
 PROMOTION = Kind("广告抽奖应援", 0.0, 0.5, _any(
     "抽奖 转发抽 转发并 抽一 抽送 抽取 中奖 锦鲤 关注并转发 关注我 优惠券 秒杀 包邮 打call 应援 "

@@ -17,6 +17,7 @@ from nlp.incidents.levels import DANGER, HURT, LOST, SEVERITY, VOICES, Levels, r
 from nlp.incidents.lexicon import Kind
 
 APPEALS = ("求助", "投诉", "举报")
+QUESTIONS = ("咨询", "建议")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,9 @@ def judge(text: str, analysis: Analysis | None) -> Content:
     """Judge one post by its words and, where there is one, its analysis."""
     denies = bool(lexicon.DENIAL.search(text))
     figures = tuple(dict.fromkeys(find_figures(text)))
-    if lexicon.PROMOTION.words.search(text) and not lexicon.DANGER.words.search(text):
+    appeal = _is_appeal(text, analysis)
+    promotes = lexicon.PROMOTION.words.search(text) and not (appeal and analysis is not None)
+    if promotes and not lexicon.DANGER.words.search(text):
         return Content(lexicon.PROMOTION, 0.0, figures=figures, denies=denies)
     unreal = lexicon.UNREAL_FACTOR if lexicon.UNREAL.search(text) else 1.0
     for kind in lexicon.KINDS:
@@ -47,7 +50,7 @@ def judge(text: str, analysis: Analysis | None) -> Content:
             bare = kind.weight * unreal
             weight = round(bare * _attitude(analysis), 4)
             return Content(kind, weight, words, figures, denies, round(bare, 4))
-    kind = lexicon.COMPLAINT if _is_appeal(text, analysis) else lexicon.TALK
+    kind = lexicon.COMPLAINT if appeal else lexicon.QUESTION if _asks(analysis) else lexicon.TALK
     weight = kind.weight * _attitude(analysis)
     if analysis is not None and kind is lexicon.COMPLAINT:
         weight = max(weight, min(0.7, 0.7 * analysis.urgency.score))
@@ -60,6 +63,13 @@ def _is_appeal(text: str, analysis: Analysis | None) -> bool:
     if analysis.intent.label in APPEALS and analysis.needs_answer >= 0.5:
         return True
     return analysis.sentiment.label == "negative" and analysis.needs_answer >= 0.5
+
+
+def _asks(analysis: Analysis | None) -> bool:
+    """A question or proposal that an office is to answer."""
+    return (
+        analysis is not None and analysis.intent.label in QUESTIONS and analysis.needs_answer >= 0.5
+    )
 
 
 def _attitude(analysis: Analysis | None) -> float:

@@ -17,10 +17,13 @@ UNKNOWN_COSINE = 0.55
 
 WORDS_SHARE = 0.85
 """Share of the words in a similarity; the rest is the vectors'."""
-THRESHOLD = 0.185
+THRESHOLD = 0.13
 """Likeness from which a post joins a group."""
 NEAREST_SHARE = 0.7
 """Share of the nearest post in the likeness with a group; the rest is the mean of its latest."""
+WHOLE_THRESHOLD = 0.09
+"""Or: mean similarity with the latest posts of a group of three or more. What they have in common
+by chance is different with each, so their mean scatters less than the nearest one's."""
 TAG_THRESHOLD = 0.135
 """Similarity that is enough inside a group whose own topic tag the post carries."""
 SHARED = 0.13
@@ -28,11 +31,16 @@ SHARED = 0.13
 APART = 0.05
 """What two posts lose of which neither names a place that holds, or lies in, one of the other."""
 
-MERGE_FROM = 0.235
+LATER = 0.03
+LATER_UNIT = 30 * 24 * 3600.0
+"""Two posts lose `LATER` times ln(1 + time between / `LATER_UNIT`): what people say months apart in
+like words is mostly another matter of the same kind."""
+
+MERGE_FROM = 0.135
 """Mean similarity of the posts of two groups from which they are one."""
-BRIDGES = 0.6
-"""Or: share of the posts of both that would each have joined the other group."""
-DIVIDE_BELOW = 0.12
+BRIDGES = 0.5
+"""Or: share of the posts of both whose likeness with the other group is as high."""
+DIVIDE_BELOW = 0.1
 """Similarity of two parts under which they are two matters: the median over their pairs, because
 the posts that chained them, which speak of both, lift the mean."""
 DIVIDE_GAIN = 0.06

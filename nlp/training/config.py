@@ -37,6 +37,8 @@ class TrainConfig:
     """A folder or hub id in the transformers format; what `train encoder` wrote, for example."""
     vectors_base: str = ""
     """The model whose sentence vectors ours are held near; empty = `base` itself."""
+    tasks: tuple[str, ...] = tuple(LABELS)
+    """The heads that are trained, and so the labels that are learned: a teacher may know one."""
     seed: int = 20260101
     epochs: int = 2
     max_steps: int = 2900
@@ -54,7 +56,7 @@ class TrainConfig:
     layer_decay: float = 0.9
     label_smoothing: float = 0.05
     vector_weight: float = 2.0
-    """Weight of 1 - cosine(our vector, the base model's vector of the same tokens)."""
+    """Weight of 1 - cosine(our vector, the base model's vector of the same tokens); 0: not read."""
     average_last: float = 0.25
     """The shipped weights are the mean of those seen in this last share of the steps."""
     vocabulary: int = 8000
@@ -97,6 +99,10 @@ class TrainConfig:
         unknown = sorted(set(values) - known)
         if unknown:
             raise ValueError(f"训练配置中有不认识的项：{'、'.join(unknown)}")
+        if unknown := sorted(set(map(str, values.get("tasks", ()))) - set(LABELS)):  # type: ignore[call-overload]
+            raise ValueError(f"训练配置的 tasks 中有不认识的任务：{'、'.join(unknown)}")
+        if "tasks" in values:
+            values["tasks"] = tuple(values["tasks"])  # type: ignore[arg-type]
         for key in ("data", "out", "work"):
             if key in values:
                 values[key] = Path(str(values[key]))

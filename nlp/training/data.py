@@ -10,7 +10,7 @@ import hashlib
 import json
 import logging
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from nlp.text import clean, join
@@ -95,6 +95,21 @@ def load(config: TrainConfig) -> Data:
     held = {item.text for items in dev.values() for item in items} | _read_by_hand(config)
     train = [item for item in train if item.text and item.text not in held]
     return Data(train=segmenting.some(train, _SEGMENTED_SHARE, config.seed), dev=dev)
+
+
+def only(sets: Data, tasks: Sequence[str]) -> Data:
+    """The sets with the labels of these tasks alone; texts without any of them are left out."""
+
+    def kept(items: Iterable[Example]) -> list[Example]:
+        found = []
+        for item in items:
+            labels = {task: item.labels[task] for task in tasks if task in item.labels}
+            if labels:
+                found.append(dataclasses.replace(item, labels=labels))
+        return found
+
+    dev = {name: kept(items) for name, items in sets.dev.items()}
+    return Data(kept(sets.train), {name: items for name, items in dev.items() if items})
 
 
 def _read_by_hand(config: TrainConfig) -> set[str]:

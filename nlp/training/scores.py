@@ -30,7 +30,7 @@ def logits(
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Logits (n, labels) by task and normalised vectors (n, hidden), float32."""
     tokens = tokenise(tokenizer, texts, config.max_length)
-    found = {task: np.zeros((len(texts), len(names)), "f4") for task, names in LABELS.items()}
+    found = {task: np.zeros((len(texts), len(names)), "f4") for task, names in heads.labels.items()}
     vectors = np.zeros((len(texts), encoder.config.hidden_size), "f4")
     encoder.eval()  # type: ignore[no-untyped-call]
     heads.eval()
@@ -57,6 +57,8 @@ def dev_scores(
         if not examples:
             continue
         task = task_of(name)
+        if task not in heads.labels:
+            continue
         values, _ = logits(encoder, heads, tokenizer, [i.text for i in examples], config)
         rows = [r for r, item in enumerate(examples) if item.labels.get(task) in LABELS[task]]
         gold = [LABELS[task].index(examples[row].labels[task]) for row in rows]

@@ -45,7 +45,7 @@ class Targets:
     """The labelled ones first."""
     labelled: int
     probabilities: NDArray[np.float16]
-    """(n, OUTPUTS): the mean of all teachers, tasks in the order of `LABELS`."""
+    """(n, OUTPUTS): the mean of the teachers that know the task, in the order of `LABELS`."""
     vectors: NDArray[np.float16]
     """(n, dims): the base model's sentence vectors on their first principal axes, unit length."""
     axes: NDArray[np.float32]
@@ -69,7 +69,7 @@ def make(
     every = [one.text for one in examples]
     steps = _Steps(progress, len(examples) * (len(teachers) + 1))
     said = [_teacher(config, folder, every, steps) for folder in teachers]
-    mean = np.mean([one.astype(np.float32) for one in said], axis=0)
+    mean = np.nanmean([one.astype(np.float32) for one in said], axis=0)
     mean = _with_ngrams(config, mean, every, sets)
     base = _base_vectors(config, every, steps)
     axes = principal_axes(base[:: max(1, len(base) // 50_000)].astype(np.float32), dims)
@@ -113,17 +113,19 @@ class _Steps:
 def _teacher(
     config: TrainConfig, folder: Path, texts: list[str], steps: _Steps
 ) -> NDArray[np.float16]:
-    """Probabilities (n, OUTPUTS) of a model folder that `train heads` wrote."""
+    """Probabilities (n, OUTPUTS) of a model folder that `train heads` wrote; NaN: not its task."""
     encoder = AutoModel.from_pretrained(folder, dtype=torch.float32, add_pooling_layer=False)
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     heads = Heads.load(folder, encoder.config.hidden_size).eval()
 
     def read(tokens: list[list[int]]) -> NDArray[np.float16]:
-        out = np.zeros((len(tokens), OUTPUTS), np.float16)
+        out = np.full((len(tokens), OUTPUTS), np.nan, np.float16)
         for rows, states, mask in _states(encoder, tokens, config):
             logits = heads(states, mask)
-            shares = [torch.softmax(logits[t] / heads.temperatures[t], -1) for t in LABELS]
-            out[rows] = torch.cat(shares, -1).half().numpy()
+            for task, place in slices().items():
+                if task in logits:
+                    shares = torch.softmax(logits[task] / heads.temperatures[task], -1)
+                    out[rows, place] = shares.half().numpy()
         return out
 
     name = f"teacher-{folder.name}"

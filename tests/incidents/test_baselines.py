@@ -26,16 +26,21 @@ TOPICS = (
     "公交早班久等不来车", "地铁限流排长队进站", "学校旁边堵得走不动", "电梯故障停摆好几天",
     "大厅窗口办事太慢了", "菜场凌晨噪音扰民啊",
 )  # fmt: skip
-NAMES = 0x5B00
-"""Where the made names begin: two characters each, no two with a common one."""
+NAMES = (
+    "的一是了我不人在他有这个上们来到时大地为子中你说生国年着就那和要她出也得里后自以会家可下而过天去能"
+    "对小多然于心学么之都好看起发当没成只如事把还用第样道想作种开美总从无情己面最女但现前些所同日手又行"
+    "意动方期它头经长儿回位分爱老因很给名法间斯知世什两次使身者被高已亲其进此话常与活正感见明问力理"
+)
+"""Common characters: two make what a person adds, no two people with the same two."""
 
 
 def crowd(week: float, topic: str, start: float = RUSH, people: int = 12) -> list[Post]:
     """As many people within 40 minutes, each in few words of their own: no copies."""
     posts = []
     for n in range(people):
-        place = NAMES + 2 * (TOPICS.index(topic) * 100 + n)
-        text = f"{topic}{chr(place)}{chr(place + 1)}投诉"
+        number = TOPICS.index(topic) * 100 + n
+        added = NAMES[number % len(NAMES)] + NAMES[(7 * number + 13) % len(NAMES)]
+        text = f"{topic}{added}投诉"
         at = WEEK_MINUTES * week + start + 36.0 * n / people
         posts.append(post(f"{topic}-{n}", text, at, author=f"{topic}{n}"))
     return posts
