@@ -5,8 +5,8 @@
 The real message board holds only issues of two to six messages. So issues of 5 to 30 messages over
 days or months were written for the project (`boards/`, each file by another language-model
 assistant that knew nothing of the program: 8 issues, and 60 messages about a matter of the same
-kind elsewhere), and are laid over real messages, 4,326 in three years. The thresholds were chosen with
-boards a and b in sight; board c was played once, afterwards.
+kind elsewhere), and are laid over real messages, 4,326 in three years. The thresholds were chosen
+with boards a and b in sight; board c was played afterwards.
 The yardstick is TF-IDF first-story clustering with its threshold chosen on each board itself.
 """
 

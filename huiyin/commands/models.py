@@ -121,7 +121,10 @@ def train_vectors(
 
 @train.command("student")
 def train_student(
-    teachers: Annotated[list[Path], typer.Argument(help="train heads 写出的文件夹，可几个。")],
+    teachers: Annotated[
+        list[str],
+        typer.Argument(help="train heads 写出的文件夹，可几个；文件夹:任务,任务 只问这些。"),
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="模型写到哪个文件夹。")],
     data: Data = None,
     config: Annotated[Path | None, typer.Option(help="TOML 配置；默认用随附的。")] = None,
@@ -133,6 +136,9 @@ def train_student(
     steps: Annotated[int, typer.Option(min=0, help="学到多少步为止；0 是全部读完。")] = 0,
     learning_rate: Annotated[float, typer.Option(min=0, help="学习率的最高值。")] = 6e-4,
     pair_every: Annotated[int, typer.Option(min=1, help="每多少步学一次成对的文字。")] = 16,
+    pair_batch: Annotated[int, typer.Option(min=2, help="一次学多少对。")] = 96,
+    labelled_times: Annotated[int, typer.Option(min=1, help="有标注的每遍读几次。")] = 4,
+    hold: Annotated[float, typer.Option(min=0, help="句向量守住底座的力度。")] = 1.0,
     start: Annotated[
         Path | None, typer.Option(help="从以前的学生接着教：一样宽，不比它浅。")
     ] = None,
@@ -143,6 +149,7 @@ def train_student(
     """让几个大模型教出一个小而快的：学它们的概率和底座的句向量。可中断后接着训练。"""
     from nlp.training.student import StudentConfig
     from nlp.training.student import train as run
+    from nlp.training.targets import Teacher
 
     chosen = _training_config(
         config, data=_data_folder(data), out=output, work=work, vectors_base=vectors_base
@@ -150,10 +157,14 @@ def train_student(
     student = StudentConfig(
         layers=layers, hidden=hidden, attention_heads=max(1, hidden // 64), texts=texts,
         epochs=epochs, steps=steps, learning_rate=learning_rate, pair_every=pair_every,
-        start=start,
+        pair_batch=pair_batch, labelled_times=labelled_times, hold=hold, start=start,
     )  # fmt: skip
+    try:
+        asked = [Teacher.of(one) for one in teachers]
+    except (ValueError, OSError) as error:
+        raise InputError(f"老师用不了：{error}", "改正后再试") from error
     with progress_bar("学生训练") as progress:
-        folder = run(chosen, student, teachers, progress)
+        folder = run(chosen, student, asked, progress)
     out.print(f"模型写在 {escape(str(folder))}")
 
 

@@ -36,7 +36,7 @@ from nlp.training import (
 )
 from nlp.training.config import LABELS, TrainConfig
 from nlp.training.finetune import autocast
-from nlp.training.targets import Targets
+from nlp.training.targets import Targets, Teacher
 
 log = logging.getLogger(__name__)
 Progress = Callable[[int, int], None]
@@ -68,6 +68,8 @@ class StudentConfig:
     """Of the labels themselves beside the teachers' probabilities."""
     vector_weight: float = 2.0
     relation_weight: float = 10.0
+    hold: float = 1.0
+    """Times both: less lets the pairs move the vectors further from the base model's."""
     pair_weight: float = 1.0
     """Of telling a text's own partner (its title, its reply) from those of others."""
     pair_every: int = 16
@@ -90,7 +92,7 @@ class _Run:
 
 
 def train(
-    config: TrainConfig, student: StudentConfig, teachers: Sequence[Path], progress: Progress
+    config: TrainConfig, student: StudentConfig, teachers: Sequence[Teacher], progress: Progress
 ) -> Path:
     """Teach a student and write the folder `config.out`; resumes from `config.work`; returns it.
 
@@ -102,7 +104,7 @@ def train(
         torch.set_num_threads(config.threads)
     sets = data.load(config)
     made = targets.make(config, teachers, student.texts, student.hidden, sets, progress)
-    run = _prepare(config, student, teachers[0], made)
+    run = _prepare(config, student, teachers[0].folder, made)
     _fit(run, progress)
     found = scores.dev_scores(run.encoder, run.heads, run.tokenizer, sets.dev, config)
     log.info("development sets: %s", json.dumps(found))
@@ -231,7 +233,9 @@ def _losses(run: _Run, rows: list[int]) -> dict[str, Tensor]:
     near = 1 - (ours * base).sum(-1).mean()
     relation = ((ours @ ours.T) - (base @ base.T)).square().mean()
     vector = run.student.vector_weight * near + run.student.relation_weight * relation
-    return {"soft": soft, "hard": run.student.hard_weight * hard, "vector": vector}
+    return {
+        "soft": soft, "hard": run.student.hard_weight * hard, "vector": run.student.hold * vector,
+    }  # fmt: skip
 
 
 def _pair_loss(run: _Run, partners: list[tuple[list[int], list[int]]]) -> Tensor:

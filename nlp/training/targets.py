@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import itertools
+import json
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -52,6 +53,38 @@ class Targets:
     """(base dims, dims): those axes."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Teacher:
+    """A model folder that `train heads` or `train student` wrote, and what it is asked."""
+
+    folder: Path
+    tasks: tuple[str, ...]
+
+    @classmethod
+    def of(cls, said: str) -> Teacher:
+        """`FOLDER` is asked all tasks that it knows, `FOLDER:task,task` these.
+
+        Raises ValueError for other tasks, OSError where there is no such folder.
+        """
+        folder, _, named = said.partition(":")
+        known = json.loads((Path(folder) / "heads.json").read_text(encoding="utf-8"))["labels"]
+        tasks = tuple(named.split(",")) if named else tuple(known)
+        if strange := sorted(set(tasks) - set(known)):
+            raise ValueError(f"{folder} 没有学过：{'、'.join(strange)}")
+        return cls(Path(folder), tasks)
+
+
+def _mean(said: Sequence[NDArray[np.float16]]) -> NDArray[np.float32]:
+    """The mean of the teachers that were asked, task by task. Raises ValueError where none was."""
+    mean = np.zeros(said[0].shape, np.float32)
+    for task, place in slices().items():
+        asked = [one[:, place] for one in said if not np.isnan(one[0, place]).any()]
+        if not asked:
+            raise ValueError(f"没有一位老师懂 {task}")
+        mean[:, place] = np.mean([one.astype(np.float32) for one in asked], axis=0)
+    return mean
+
+
 def slices() -> dict[str, slice]:
     """Columns of each task in `Targets.probabilities`."""
     ends = list(itertools.accumulate(len(names) for names in LABELS.values()))
@@ -60,19 +93,23 @@ def slices() -> dict[str, slice]:
 
 
 def make(
-    config: TrainConfig, teachers: Sequence[Path], texts: int, dims: int, sets: Data,
+    config: TrainConfig, teachers: Sequence[Teacher], texts: int, dims: int, sets: Data,
     progress: Progress,
 ) -> Targets:  # fmt: skip
-    """Read all labelled texts and `texts` unlabelled ones. Raises OSError for a missing folder."""
+    """Read all labelled texts and `texts` unlabelled ones. Raises OSError for a missing folder,
+
+    ValueError where no teacher knows a task.
+    """
     config.work.mkdir(parents=True, exist_ok=True)
     examples = [*sets.train, *(Example(text, {}) for text in _unlabelled(config, texts, sets))]
     every = [one.text for one in examples]
     steps = _Steps(progress, len(examples) * (len(teachers) + 1))
-    said = [_teacher(config, folder, every, steps) for folder in teachers]
-    mean = np.nanmean([one.astype(np.float32) for one in said], axis=0)
+    mean = _mean([_teacher(config, one, every, steps) for one in teachers])
     mean = _with_ngrams(config, mean, every, sets)
     base = _base_vectors(config, every, steps)
-    axes = principal_axes(base[:: max(1, len(base) // 50_000)].astype(np.float32), dims)
+    axes = np.eye(dims, dtype=np.float32)  # a base as wide as the student: vectors as they are
+    if base.shape[1] != dims:
+        axes = principal_axes(base[:: max(1, len(base) // 50_000)].astype(np.float32), dims)
     vectors = _turned(base, axes)
     return Targets(examples, len(sets.train), mean.astype(np.float16), vectors, axes)
 
@@ -111,9 +148,10 @@ class _Steps:
 
 
 def _teacher(
-    config: TrainConfig, folder: Path, texts: list[str], steps: _Steps
+    config: TrainConfig, teacher: Teacher, texts: list[str], steps: _Steps
 ) -> NDArray[np.float16]:
-    """Probabilities (n, OUTPUTS) of a model folder that `train heads` wrote; NaN: not its task."""
+    """Probabilities (n, OUTPUTS) of a teacher; NaN for what it is not asked."""
+    folder = teacher.folder
     encoder = AutoModel.from_pretrained(folder, dtype=torch.float32, add_pooling_layer=False)
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     heads = Heads.load(folder, encoder.config.hidden_size).eval()
@@ -123,12 +161,12 @@ def _teacher(
         for rows, states, mask in _states(encoder, tokens, config):
             logits = heads(states, mask)
             for task, place in slices().items():
-                if task in logits:
+                if task in teacher.tasks:
                     shares = torch.softmax(logits[task] / heads.temperatures[task], -1)
                     out[rows, place] = shares.half().numpy()
         return out
 
-    name = f"teacher-{folder.name}"
+    name = "-".join(("teacher", folder.name, *(one for one in LABELS if one in teacher.tasks)))
     return _kept(config, name, OUTPUTS, texts, _tokens(tokenizer, config), read, steps)
 
 

@@ -20,6 +20,7 @@ from nlp.ngrams import BUCKETS, Ngrams, grams_of
 from nlp.training import TrainConfig, data, ngrams, pairs, student, targets, train
 from nlp.training.config import LABELS
 from nlp.training.student import StudentConfig
+from nlp.training.targets import Teacher
 from tests.nlp.test_training import base, folder
 
 __all__ = ["base", "folder"]  # fixtures
@@ -59,7 +60,7 @@ def teacher(config: TrainConfig, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @pytest.fixture(scope="module")
 def taught(config: TrainConfig, teacher: Path) -> Path:
-    return student.train(config, SMALL, [teacher], silent)
+    return student.train(config, SMALL, [Teacher.of(str(teacher))], silent)
 
 
 def test_a_student_agrees_with_its_teacher(
@@ -98,9 +99,9 @@ def test_a_stopped_run_ends_like_an_undisturbed_one(
             raise Stop
 
     with pytest.raises(Stop):
-        student.train(again, SMALL, [teacher], stop)
+        student.train(again, SMALL, [Teacher.of(str(teacher))], stop)
     assert (tmp_path / "work" / "student.pt").exists()
-    student.train(again, SMALL, [teacher], silent)
+    student.train(again, SMALL, [Teacher.of(str(teacher))], silent)
     for name in ("model.safetensors", "heads.safetensors"):
         assert (tmp_path / "out" / name).read_bytes() == (taught / name).read_bytes()
 
@@ -125,6 +126,35 @@ def test_a_deeper_student_begins_as_the_earlier_one(taught: Path) -> None:
         )  # fmt: skip
 
 
+def test_a_teacher_of_one_task_is_asked_that_alone(
+    config: TrainConfig, teacher: Path, tmp_path: Path
+) -> None:
+    alone = dataclasses.replace(
+        config, out=tmp_path / "emotion", work=tmp_path / "teaching", tasks=("emotion",),
+        vector_weight=0.0, max_steps=5,
+    )  # fmt: skip
+    made = train(alone)
+    assert json.loads((made / "heads.json").read_text())["labels"].keys() == {"emotion"}
+    assert not (alone.work / "vectors.npy").exists()
+    others = ",".join(task for task in LABELS if task != "emotion")
+    asked = [Teacher.of(str(made)), Teacher.of(f"{teacher}:{others}")]
+    sets = data.load(config)
+    plain = dataclasses.replace(config, work=tmp_path / "work", ngram_shares={})
+    found = targets.make(plain, asked, 10, 16, sets, silent)
+    assert np.isfinite(found.probabilities).all()
+    place = targets.slices()["emotion"]
+    whole = dataclasses.replace(plain, work=tmp_path / "whole")
+    of_one = targets.make(whole, [Teacher.of(str(teacher))], 10, 16, sets, silent)
+    other = np.delete(np.arange(targets.OUTPUTS), np.arange(place.start, place.stop))
+    assert np.array_equal(found.probabilities[:, other], of_one.probabilities[:, other])
+    assert not np.array_equal(found.probabilities[:, place], of_one.probabilities[:, place])
+    with pytest.raises(ValueError, match="没有学过：intent"):
+        Teacher.of(f"{made}:intent")
+    nobody = dataclasses.replace(plain, work=tmp_path / "nobody")
+    with pytest.raises(ValueError, match="没有一位老师懂"):
+        targets.make(nobody, asked[:1], 10, 16, sets, silent)
+
+
 def test_texts_of_another_run_are_refused(
     config: TrainConfig, teacher: Path, taught: Path, tmp_path: Path
 ) -> None:
@@ -134,7 +164,7 @@ def test_texts_of_another_run_are_refused(
     mark.write_text(f"{'0' * 64} {mark.read_text().split()[1]}")  # as many texts, but others
     other = dataclasses.replace(config, out=tmp_path / "out", work=tmp_path / "work")
     with pytest.raises(ValueError, match="另一批文本"):
-        student.train(other, SMALL, [teacher], silent)
+        student.train(other, SMALL, [Teacher.of(str(teacher))], silent)
 
 
 def test_held_messages_are_in_no_pair(config: TrainConfig) -> None:
