@@ -147,6 +147,14 @@ _NOT_NOW = _any(
 )
 _LONG = 300
 """Letters longer than this tell a history: every sign must stand beside the kind of danger."""
+_LETTER = _any(r"""
+    尊敬的|敬爱的|现年|身份证号|反映人|投诉人|举报人|此致|敬礼|年前|患病|诊断为|合同|赔偿|
+    (?:领导|市长|书记|县长|区长|镇长|局长|部门)(?:们|大人)?[:：,，！!]|的业主
+""")
+"""A letter to an office: it tells of hardship, of what was and what may come."""
+_JUST = _any(r"""
+    刚刚|刚才|正在|此刻|眼下|快来|快救|救人|今[天早晚晨]|现在还|还在里面|还没救|马上就|撑不住
+""")
 _SENTENCE = re.compile(r"[^。！!？?\n；;]+[。！!？?\n；;]*")
 _UNREAL = _any(
     r"""
@@ -155,6 +163,7 @@ _UNREAL = _any(
     """
 )
 _UNREAL_FACTOR = 0.3
+_LETTER_FACTOR = 0.5
 _CUE_NAMES = {
     "dike": "堤坝出险",
     "trapped": "有人被困",
@@ -175,8 +184,10 @@ _HARDSHIP = ALARM * 0.9
 def danger(text: str, read: Calling | None = None) -> Danger:
     """Judge one post, raw or cleaned; `read`: what `calling` made of it, if that is known."""
     plain = prepare(text)
-    kinds = tuple(_kinds(plain))
+    tells = _LETTER.search(plain) is not None and _JUST.search(plain) is None
+    kinds = () if tells else tuple(_kinds(plain))
     learned = (read or calling(text)).danger * (_UNREAL_FACTOR if unreal(plain) else 1.0)
+    learned *= _LETTER_FACTOR if tells else 1.0
     reasons = kinds
     if learned >= ALARM:
         found = cues.read(plain)

@@ -90,3 +90,18 @@ def test_false_alarms_in_ordinary_posts_that_were_not_learned(real_data: Path) -
             texts += [str(json.loads(line)["text"]) for line in file]
     others = [text for text in texts if not learned(text)][::4]
     assert sum(danger(text).alarm for text in others) / len(others) <= 5 / 10_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "尊敬的市长：我父亲现年六十五岁，因脑梗住院，昏迷多日，求助各级领导救救我们这个家，请帮帮我们",
+        "去年合同到期，仓库火灾烧到我家，一楼有人受伤，至今没有赔偿，请有关部门，帮忙解决！",
+    ],
+)
+def test_a_letter_that_tells_of_hardship_is_no_alarm(text: str) -> None:
+    assert not danger(text).alarm
+
+
+def test_a_letter_about_what_happens_just_now_is_one() -> None:
+    assert danger("各位领导：我们小区5号楼正在起火，浓烟很大，楼上有人出不来，快来救人！").alarm
