@@ -34,8 +34,8 @@ BUCKETS = 1 << BUCKETS_BITS
 RING = 40
 MAX_TERMS = 200
 FIRST_ROOM = 1 << 12
-ENOUGH = 5
-"""Common terms from which a cosine counts in full."""
+ENOUGH = 4
+"""Common terms from which a cosine counts in full; one that is common in general is less than one."""
 PACK = 16
 """A packed term is its bucket times this, and its count."""
 _MIX = np.uint64(0x9E3779B97F4A7C15)
@@ -311,7 +311,8 @@ class Index:
         shared = np.flatnonzero(ours)
         owner = owner[shared]
         dots = np.bincount(owner, weights=values[shared] * ours[shared], minlength=count)
-        common = np.bincount(owner, minlength=count)
+        known = np.minimum(1.0, self._uncommon[theirs[shared]])
+        common = np.bincount(owner, weights=known, minlength=count)
         lengths = np.sqrt(np.maximum(squares * query.length, 1e-12))
         return np.asarray(dots / lengths * np.minimum(1.0, common / ENOUGH), dtype=np.float64)
 

@@ -26,7 +26,7 @@ WHOLE_THRESHOLD = 0.09
 by chance is different with each, so their mean scatters less than the nearest one's."""
 TAG_THRESHOLD = 0.135
 """Similarity that is enough inside a group whose own topic tag the post carries."""
-SHARED = 0.13
+SHARED = 0.06
 """Similarity that a common key adds at once."""
 APART = 0.05
 """What two posts lose of which neither names a place that holds, or lies in, one of the other."""
@@ -40,7 +40,7 @@ MERGE_FROM = 0.135
 """Mean similarity of the posts of two groups from which they are one."""
 BRIDGES = 0.5
 """Or: share of the posts of both whose likeness with the other group is as high."""
-DIVIDE_BELOW = 0.1
+DIVIDE_BELOW = 0.09
 """Similarity of two parts under which they are two matters: the median over their pairs, because
 the posts that chained them, which speak of both, lift the mean."""
 DIVIDE_GAIN = 0.06

@@ -222,7 +222,7 @@ def test_dismissed_confirmed_and_merged_by_hand(
     assert (gap.state, gap.ends_at, gap.caught_up_at) == ("ended", None, None)
     assert clock.now - gap.starts_at == timedelta(hours=2)
     words = ("没通知", "等了一天", "打不通电话", "谁管")
-    burst(archive, clock, "v", tuple(f"滨河小区停水了，{word}" for word in words))
+    burst(archive, clock, "v", tuple(f"开发区化工厂夜里冒黄烟，{word}" for word in words))
     (second,) = {stored.record.id for stored in archive.records(Incident, ALL)} - {MAIN}
     desk.merge(MAIN, second, WANG)
     following.run_once()
