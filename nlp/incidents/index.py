@@ -35,7 +35,7 @@ RING = 40
 MAX_TERMS = 200
 FIRST_ROOM = 1 << 12
 ENOUGH = 4
-"""Common terms from which a cosine counts in full; one that is common in general is less than one."""
+"""Common terms from which a cosine counts in full; one that is common in general is less than 1."""
 PACK = 16
 """A packed term is its bucket times this, and its count."""
 _MIX = np.uint64(0x9E3779B97F4A7C15)
