@@ -55,8 +55,11 @@ def _likeness(similar: Floats) -> Floats:
 
 
 def parts(grouper: Grouper, group: str) -> list[int]:
-    """Kept rows that should leave the group, the part that began later; [] = it is one matter."""
-    rows = grouper.worded(group)[-LOOKED_AT:]
+    """Kept rows that should leave the group, the part that began later; [] = it is one matter.
+
+    Threads are not parted: replies and reposts go with the post that they belong to.
+    """
+    rows = grouper.independent(group)[-LOOKED_AT:]
     if len(rows) < 2 * LEAST:
         return []
     similar = grouper.similarities(rows, rows)
@@ -71,7 +74,8 @@ def parts(grouper: Grouper, group: str) -> list[int]:
     within = min(_within(similar, later), _within(similar, ~later))
     if between >= DIVIDE_BELOW or within < between + DIVIDE_GAIN:
         return []
-    return [row for row, leaves in zip(rows, later.tolist(), strict=True) if leaves]
+    leaving = [row for row, leaves in zip(rows, later.tolist(), strict=True) if leaves]
+    return sorted({*leaving, *grouper.followers(leaving, group)})
 
 
 def _within(similar: Floats, chosen: Sequence[bool]) -> float:

@@ -132,6 +132,20 @@ class Grouper:
         rows = self._groups.get(group, [])[-16 * LATEST :]
         return [row for row in rows if self.index.has_terms(row)]
 
+    def independent(self, group: str) -> list[int]:
+        """The worded rows that do not lie in the group because their thread's first post does."""
+        return [row for row in self.worded(group) if not self._follows(row, group)]
+
+    def followers(self, rows: Sequence[int], group: str) -> list[int]:
+        """Rows of the group that lie in it because the posts of `rows` do: replies and reposts."""
+        roots = set(self.ids(rows))
+        return [row for row in self._groups[group] if self.index.kept(row).root in roots]
+
+    def _follows(self, row: int, group: str) -> bool:
+        root = self.index.kept(row).root
+        found = self._by_id.get(root) if root is not None else None
+        return found is not None and self.index.kept(found).group == group
+
     def post(self, post_id: str) -> Kept:
         """What is known of a kept post. Raises KeyError."""
         return self.index.kept(self._by_id[post_id])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from archive import Archive, open_archive
-from huiyin.records import Batch, Incident, Post, Scope
+from huiyin.records import Batch, Incident, Kind, Post, Scope
 from tests.incidents.helpers import BURST_MAIN, post, store
 from tests.incidents.streams import dump, incidents, marks
 from tests.incidents.test_joining import BRIDGES, NORTH, SOUTH, WEEK, detector, drain
@@ -62,6 +62,22 @@ def test_parting_is_the_same_after_every_restart(archive: Archive, tmp_path: Pat
         pass
     assert len(incidents(archive)) == 2
     assert dump(archive) == dump(other)
+
+
+def test_replies_go_with_the_post_that_leaves(archive: Archive) -> None:
+    def reply(name: str, root: str, minute: float) -> Post:
+        text = f"看到了，大家都离远一点吧，注意安全{name}"
+        return post(name, text, minute, kind=Kind.COMMENT, root=root)
+
+    posts = one_that_is_two()
+    north = [reply(f"rn{n}", "n0", 4.1 + n / 10) for n in range(3)]
+    south = [reply(f"rs{n}", "s0", 6.1 + n / 10) for n in range(4)]
+    store(archive, sorted([*posts, *north, *south], key=lambda one: one.created_at))
+    drain(detector(archive))
+    after = marks(archive)
+    assert {after[f"t:s{n}"] for n in range(4)} == {after[one.id] for one in south}
+    assert {after[f"t:n{n}"] for n in range(4)} == {after[one.id] for one in north}
+    assert after["t:s0"] != after["t:n0"]
 
 
 def test_one_matter_is_not_parted(archive: Archive) -> None:
