@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import settings
 
 from tests.elasticsearch import (  # noqa: F401 - fixtures
     _kept_prefix,
@@ -22,6 +23,10 @@ from tests.elasticsearch import (  # noqa: F401 - fixtures
 REAL_DATA_REASON = "real-data: HUIYIN_REAL_DATA names no folder with real data"
 CHROMIUM_REASON = "chromium: no Chromium on this machine"
 EXTRAS = ("chromium", "real-data", "elasticsearch")
+
+# a busy machine is no fault of a test: nothing here is timed
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 # pages run without a browser warn in hundreds of lines, under which a failure would drown
 os.environ.setdefault("STREAMLIT_LOGGER_LEVEL", "error")

@@ -87,20 +87,19 @@ class Step:
 class _Alone:
     """A group of several posts that is no incident yet."""
 
-    __slots__ = ("authors", "posts", "spreaders")
+    __slots__ = ("posts",)
 
     def __init__(self) -> None:
-        self.authors: set[str] = set()
-        self.spreaders: set[str] = set()
         self.posts: list[Kept] = []
 
     def add(self, who: Kept) -> None:
-        (self.authors if who.voice else self.spreaders).add(who.author)
         self.posts.append(who)
 
     @property
     def opens(self) -> bool:
-        return len(self.authors) >= 2 or len(self.spreaders) >= MIN_SPREAD
+        authors = {who.author for who in self.posts if who.voice}
+        spreaders = {who.author for who in self.posts if not who.voice}
+        return len(authors) >= 2 or len(spreaders) >= MIN_SPREAD
 
 
 class Board:

@@ -16,7 +16,15 @@ from huiyin.records import AuthorKind, Kind, Place, Post
 from nlp.incidents.burst import GRAVE, Burst, Normal, Voice, assess
 from nlp.incidents.hazards import hazard_keys
 from nlp.incidents.severity import Content, judge
-from nlp.incidents.terms import near_copies, own_words, plain, sketch, terms
+from nlp.incidents.terms import (
+    SKETCH,
+    SKETCH_SAME,
+    has_terms,
+    near_copies,
+    own_words,
+    plain,
+    sketch,
+)
 
 EVIDENCE = 200
 """Posts kept for title, summary and claims: originals, then the gravest, then the earliest."""
@@ -28,6 +36,9 @@ WANTS_ANSWER = 0.5
 """Who replies under a post mostly talks about it; a reply that wants an answer counts in full."""
 MIN_SPREAD = 20
 """So many reposting authors open an incident without a second voice."""
+FOUND_BY = SKETCH - SKETCH_SAME + 1
+"""Of so many parts of a sketch a near copy has at least one."""
+Sketch = tuple[int, ...]
 OFFICIAL = (AuthorKind.GOVERNMENT, AuthorKind.MEDIA)
 
 
@@ -70,12 +81,12 @@ def by_words(post: Post) -> bool:
     """False for posts that go with their root whatever they say: reposts and short replies."""
     if post.root is None or post.root == post.id:
         return True
-    return post.kind is not Kind.REPOST and _own_terms(post.text) >= OWN_CHARS
+    return post.kind is not Kind.REPOST and _says_something(post.text)
 
 
 @lru_cache(maxsize=64)
-def _own_terms(text: str) -> int:
-    return len(terms(own_words(text)))
+def _says_something(text: str) -> bool:
+    return has_terms(own_words(text), OWN_CHARS)
 
 
 def speaks(post: Post) -> bool:
@@ -91,6 +102,7 @@ def member(post: Post) -> Member:
     original = post.root is None or post.root == post.id
     if not original and not (post.analysis and post.analysis.needs_answer >= WANTS_ANSWER):
         content = replace(content, weight=round(content.weight * REPLY_FACTOR, 4))
+    content = _one_of_a_kind(content)
     return Member(
         id=post.id,
         time=post.created_at.timestamp(),
@@ -110,6 +122,12 @@ def member(post: Post) -> Member:
     )
 
 
+@lru_cache(maxsize=4096)
+def _one_of_a_kind(content: Content) -> Content:
+    """Equal contents are one object: most posts say nothing grave, in the same way."""
+    return content
+
+
 def _struck(text: str, content: Content, post: Post) -> tuple[str, ...]:
     if content.bare < GRAVE:
         return ()
@@ -119,10 +137,11 @@ def _struck(text: str, content: Content, post: Post) -> tuple[str, ...]:
 
 @dataclass(slots=True)
 class _Voices:
-    """Union-find over authors and texts: connected ones are one voice."""
+    """Union-find over authors (str) and texts (sketches): connected ones are one voice."""
 
     parent: dict[object, object] = field(default_factory=dict)
-    sketches: dict[int, list[tuple[int, ...]]] = field(default_factory=dict)
+    sketches: dict[int, Sketch | list[Sketch]] = field(default_factory=dict)
+    """Of each text the parts by which it is found: most parts are of one text."""
 
     def find(self, node: object) -> object:
         parent = self.parent
@@ -140,12 +159,22 @@ class _Voices:
         if key in self.parent:
             return key
         self.find(key)
-        near = {other for part in key for other in self.sketches.get(part, ())}
+        near: set[Sketch] = set()
+        for part in key:
+            known = self.sketches.get(part)
+            if known is not None:
+                near.update(known if isinstance(known, list) else (known,))
         for other in near:
             if near_copies(key, other):
                 self.join(key, other)
-        for part in key:
-            self.sketches.setdefault(part, []).append(key)
+        for part in key[:FOUND_BY]:
+            known = self.sketches.get(part)
+            if known is None:
+                self.sketches[part] = key
+            elif isinstance(known, list):
+                known.append(key)
+            else:
+                self.sketches[part] = [known, key]
         return key
 
 
@@ -176,17 +205,18 @@ class Gathering:
         self.delays.append(one.delay)
         for account in one.accounts:
             self.accounts[account] = self.accounts.get(account, 0) + 1
-        insort(self.evidence, one, key=lambda kept: kept.order)
-        del self.evidence[EVIDENCE:]
+        if len(self.evidence) < EVIDENCE or one.order < self.evidence[-1].order:
+            insort(self.evidence, one, key=lambda kept: kept.order)
+            del self.evidence[EVIDENCE:]
         if not one.voice:
             self.spreaders.add(hash_author(one.author))
             return
         self.voices.append(one)
         self.authors.add(one.author)
         if one.copy_key:
-            self._nodes.join(("author", one.author), self._nodes.text(one.copy_key))
+            self._nodes.join(one.author, self._nodes.text(one.copy_key))
         else:
-            self._nodes.find(("author", one.author))
+            self._nodes.find(one.author)
 
     def members(self) -> list[Member]:
         """All members in the order in which they came."""
@@ -196,7 +226,7 @@ class Gathering:
         """Posts of each independent voice, in time order."""
         found: dict[object, list[Member]] = {}
         for one in sorted(self.voices, key=lambda kept: (kept.time, kept.id)):
-            found.setdefault(self._nodes.find(("author", one.author)), []).append(one)
+            found.setdefault(self._nodes.find(one.author), []).append(one)
         return found
 
     def burst(self, stream_hourly: float | None = None, normal: Normal | None = None) -> Burst:

@@ -99,6 +99,7 @@ class Grouper:
         self._tags: dict[str, dict[str, int]] = {}
         self._keys: dict[str, list[int]] = {}
         self._groups: dict[str, list[int]] = {}
+        """Rows of each group, but for a post that is alone in the group that bears its id: most."""
         self._ages = Ages(self.index.time)
 
     def __len__(self) -> int:
@@ -121,15 +122,19 @@ class Grouper:
 
     def is_open(self, group: str) -> bool:
         """True while a post of the group is kept, so that others can still join it."""
-        return group in self._groups
+        return bool(self.rows(group))
 
     def rows(self, group: str) -> list[int]:
         """Kept rows of a group in the order of their arrival."""
-        return self._groups.get(group, [])
+        rows = self._groups.get(group)
+        if rows is not None:
+            return rows
+        row = self._by_id.get(group)
+        return [] if row is None or self.index.kept(row).group != group else [row]
 
     def worded(self, group: str) -> list[int]:
         """Kept rows of a group that have words to compare; long threads by their latest alone."""
-        rows = self._groups.get(group, [])[-16 * LATEST :]
+        rows = self.rows(group)[-16 * LATEST :]
         return [row for row in rows if self.index.has_terms(row)]
 
     def independent(self, group: str) -> list[int]:
@@ -139,7 +144,7 @@ class Grouper:
     def followers(self, rows: Sequence[int], group: str) -> list[int]:
         """Rows of the group that lie in it because the posts of `rows` do: replies and reposts."""
         roots = set(self.ids(rows))
-        return [row for row in self._groups[group] if self.index.kept(row).root in roots]
+        return [row for row in self.rows(group) if self.index.kept(row).root in roots]
 
     def _follows(self, row: int, group: str) -> bool:
         root = self.index.kept(row).root
@@ -254,7 +259,7 @@ class Grouper:
 
     def _ranked(self, best: dict[str, float]) -> list[str]:
         """Groups by their similarity, the older first where it is the same."""
-        return sorted(best, key=lambda group: (-best[group], self._groups[group][0]))
+        return sorted(best, key=lambda group: (-best[group], self.rows(group)[0]))
 
     def _similar(self, query: Query, item: Item, rows: Sequence[int]) -> Floats:
         similar = self._words_share * self.index.cosines(query, rows)
@@ -277,7 +282,7 @@ class Grouper:
         """
         likely = {
             group: value for group, value in best.items()
-            if value >= self._whole and len(self._groups[group]) > 1
+            if value >= self._whole and len(self.rows(group)) > 1
         }  # fmt: skip
         latest = {group: self.worded(group)[-LATEST:] for group in self._ranked(likely)[:WEIGHED]}
         missing = [row for some in latest.values() for row in some if row not in known]
@@ -367,16 +372,19 @@ class Grouper:
 
     def _enter(self, row: int, kept: Kept) -> None:
         rows = self._groups.get(kept.group)
-        if rows is None:
-            self._groups[kept.group] = [row]  # most groups stay so
-        else:
+        if rows is not None:
             rows.insert(bisect_left(rows, row), row)
+        elif others := [other for other in self.rows(kept.group) if other != row]:
+            self._groups[kept.group] = sorted((*others, row))
+        elif kept.group != kept.id:
+            self._groups[kept.group] = [row]
         for mark in kept.tags:
             counts = self._tags.setdefault(mark, {})
             counts[kept.group] = counts.get(kept.group, 0) + 1
 
     def _leave(self, row: int, kept: Kept) -> None:
-        _remove(self._groups, kept.group, row)
+        if kept.group in self._groups:
+            _remove(self._groups, kept.group, row)
         for mark in kept.tags:
             counts = self._tags[mark]
             counts[kept.group] -= 1

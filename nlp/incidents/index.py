@@ -31,7 +31,7 @@ Bytes = npt.NDArray[np.int8]
 
 BUCKETS_BITS = 20
 BUCKETS = 1 << BUCKETS_BITS
-RING = 40
+RING = 24
 MAX_TERMS = 200
 FIRST_ROOM = 1 << 12
 ENOUGH = 4
@@ -308,7 +308,7 @@ class Index:
         self._query[query.ids] = 0.0
         owner = np.repeat(np.arange(count), sizes)
         squares = np.bincount(owner, weights=values * values, minlength=count)
-        shared = np.flatnonzero(ours)
+        shared = np.flatnonzero(ours != 0.0)  # of truth values it is several times as fast
         owner = owner[shared]
         dots = np.bincount(owner, weights=values[shared] * ours[shared], minlength=count)
         known = np.minimum(1.0, self._uncommon[theirs[shared]])

@@ -80,6 +80,19 @@ def terms(text: str) -> dict[str, int]:
     return counts
 
 
+def has_terms(text: str, least: int) -> bool:
+    """Whether `terms` would find at least so many different ones."""
+    found: set[str] = set()
+    for run in _RUN.findall(text):
+        if run[0] < "\u3400" or len(run) == 1:
+            found.add(run)
+        else:
+            found.update(run[start : start + 2] for start in range(len(run) - 1))
+        if len(found) >= least:
+            return True
+    return False
+
+
 def latin(text: str) -> list[str]:
     """Latin words and numbers of a cleaned text."""
     return _LATIN.findall(text)
