@@ -6,10 +6,11 @@ A post joins the group that it is most like, when
     similarity = 0.85 tf-idf cosine over character bigrams + 0.15 cosine of the sentence vectors
                  + what the two share beside words (`SHARED`) - 0.03 ln(1 + days between / 30)
 
-reaches `THRESHOLD`; else it stands alone and may become the first of a group. The mean over the
-group keeps one post that lies between two matters from chaining them. Eyewitnesses of one disaster
-share few words, so posts gain `SHARED` that carry one key: the same danger at the same place, or
-grave content that names the same official account. It fades with the time between them.
+reaches `THRESHOLD`, or that mean alone, of three posts or more, `WHOLE_THRESHOLD`; else it stands
+alone and may become the first of a group. The mean over the group keeps one post that lies between
+two matters from chaining them. Eyewitnesses of one disaster share few words, so posts gain `SHARED`
+that carry one key: the same danger at the same place, or grave content that names the same official
+account. It fades with the time between them.
 This is first-story detection by nearest neighbour (Allan et al. 1998; on posts: Mazoyer et al.
 2020, twembeddings). What each part earns stands in docs/incidents.md.
 
