@@ -170,8 +170,7 @@ def speed(count: int, repeats: int) -> tuple[list[Row], dict[str, Any]]:
 
 def _ours(place: Path, root: str, count: int, answer: Any) -> tuple[float, float, float]:
     """Objects a second of one crawl, and processor seconds of it and of the process beside."""
-    said = {"archive": f"sqlite:///{place / 'a.db'}", "platform": root, "max_pages": 10_000,
-            "once": True}  # fmt: skip
+    said = {"archive": f"sqlite:///{place / 'a.db'}", "platform": root, "once": True}
     child = FORKS.Process(target=_worked, args=(json.dumps(said), str(place / "crawl.log"), answer))
     child.start()
     here, beside = answer.get(timeout=900)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+from crawler.payloads import PLATFORM, is_cut_short
+from crawler.rounds import number_or_zero
+from crawler.weibo_api import read_page
 
 if TYPE_CHECKING:
     from crawler.making import Make
@@ -18,14 +22,25 @@ class PageItem:
 
     round: Reading
     objects: tuple[Mapping[str, Any], ...] = field(repr=False)
+    """Their heads only (`crawler.partial`) where there is an `answer`."""
     read_at: datetime
     covers: tuple[int, int] | None = None
     """Numbers that are all stored once this page is."""
     answer: tuple[bytes, str] | None = field(default=None, repr=False)
-    """The page as it came and the name of its list: another process reads it again in less time
-    than it takes to hand its objects over."""
+    """The page as it came and the name of its list: whoever makes the posts reads it."""
     posts: Make | None = field(default=None, repr=False)
     """Makes posts of an object; default: the reading's own way."""
+
+    def cut_short(self) -> list[str]:
+        """Ids of the posts that the list shows only the beginning of."""
+        return [f"{PLATFORM}:{number_or_zero(one)}" for one in self.objects if is_cut_short(one)]
+
+    def whole(self) -> Sequence[Mapping[str, Any]]:
+        """The objects with all that came. Raises `CollectError` where the answer is broken."""
+        if self.answer is None:
+            return self.objects
+        body, key = self.answer
+        return read_page(body, 200, key, self.read_at).items
 
 
 @dataclass(eq=False)

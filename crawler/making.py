@@ -27,11 +27,12 @@ from crawler import pipes
 from crawler.accounts import AccountBook
 from crawler.build import Builder
 from crawler.importers.base import reason_of
+from crawler.partial import read_kept
 from crawler.payloads import is_cut_short, posts_of
 from crawler.pictures import links
 from crawler.privacy import Identity
-from crawler.weibo_api import read_page
 from huiyin.clock import monotonic
+from huiyin.errors import CollectError
 from huiyin.records import Account, Post
 
 log = structlog.get_logger("crawler")
@@ -52,7 +53,7 @@ class Page:
     """All that making the posts of a page needs beside the office's secret and accounts."""
 
     objects: Sequence[Mapping[str, Any]] = field(repr=False)
-    """None of them: all in `answer` that were not cut short."""
+    """None of them: all in `answer`."""
     answer: tuple[bytes, str] | None = field(repr=False)
     """The page as it came, and the name of its list."""
     source: str
@@ -69,7 +70,9 @@ class Made:
     """The posts of pages."""
 
     packed: bytes
-    """As the archive's packer made them."""
+    """As the archive's packer made them; without those in `cut`."""
+    cut: bytes
+    """Those of objects that a list cut short, packed: not for where the whole is stored."""
     bad: list[tuple[str, str]]
     """Source and reason of what could not be understood."""
     noted: list[links.Note]
@@ -149,7 +152,9 @@ class Maker:
         self._ready = child
 
     def make(self, pages: Sequence[Page], accounts: AccountBook) -> Made | None:
-        """The posts of pages, packed; None when the process is not there any more."""
+        """The posts of pages, packed; None when the process is not there any more, or an answer is
+
+        broken."""
         with self._turn:
             child = self._ready
             if child is None:
@@ -160,7 +165,7 @@ class Maker:
             patience.start()
             try:
                 pipes.send(_stdin(child), (told, pages))
-                made: Made = pipes.receive(_stdout(child))
+                made: Made | None = pipes.receive(_stdout(child))
             except (OSError, EOFError, ValueError) as error:  # ValueError: closed meanwhile
                 log.info("posts are made in place", reason=repr(error))
                 self._ready = None
@@ -228,19 +233,26 @@ def _serve(come: IO[bytes], go: IO[bytes]) -> None:
     while select.select([come], [], [], _IDLE_SECONDS)[0]:
         told, pages = pipes.receive(come)
         accounts = accounts if told is None else AccountBook(cast("tuple[Account, ...]", told))
-        posts: list[Post] = []
+        posts: tuple[list[Post], list[Post]] = [], []
         bad: list[tuple[str, str]] = []
-        for page in pages:
-            found, unreadable = make(_opened(page), identity, accounts)
-            posts += found.values()
-            bad += unreadable
-        pipes.send(go, Made(pack(posts), bad, noted.take()))
+        try:
+            for page in pages:
+                for part, made in zip(_parts(page), posts, strict=True):
+                    found, unreadable = make(part, identity, accounts)
+                    made.extend(found.values())
+                    bad += unreadable
+        except CollectError:  # whoever makes them page by page finds which one is broken
+            pipes.send(go, None)
+            continue
+        pipes.send(go, Made(pack(posts[0]), pack(posts[1]), bad, noted.take()))
 
 
-def _opened(page: Page) -> Page:
-    """With the objects that the answer holds; it was read without fault before it was sent."""
-    if page.answer is None:
-        return page
-    body, key = page.answer
-    items = read_page(body, 200, key, page.now).items
-    return replace(page, objects=[one for one in items if not is_cut_short(one)])
+def _parts(page: Page) -> Iterator[Page]:
+    """Its whole objects, and those cut short. Raises `CollectError` for a broken answer."""
+    objects = page.objects
+    if page.answer is not None:
+        body, key = page.answer
+        objects = read_kept(body, key, page.now).items
+    for wanted in (False, True):
+        part = [one for one in objects if is_cut_short(one) is wanted]
+        yield replace(page, objects=part, answer=None)

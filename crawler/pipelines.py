@@ -22,9 +22,9 @@ from archive.base import PutReport
 from crawler.items import CountItem, PageItem, RoundEnd, Vanished
 from crawler.making import Made, Maker, Page, make
 from crawler.payload_table import unknown_paths
-from crawler.payloads import PLATFORM, is_cut_short
+from crawler.payloads import is_cut_short
 from crawler.pictures import links
-from crawler.rounds import Reading, joined, number_or_zero
+from crawler.rounds import Reading, joined
 from crawler.sources import EVERYTHING, after_reading
 from huiyin.clock import monotonic
 from huiyin.errors import ArchiveAway, ArchiveError, CollectError
@@ -44,7 +44,7 @@ _TOGETHER = 2000
 """Objects of the pages that are written together."""
 _MANY = 400
 """Waiting objects from which a process beside pays."""
-_LOOKED_AT = 10
+_LOOKED_AT = 25
 """Of every so many pages one object is looked through for fields that no table names."""
 
 
@@ -217,8 +217,7 @@ class ArchivePipeline:
             return batch
         maker, accounts = self._maker, job.accounts
         told = [
-            self._page(page, (), page.answer) if page.answer else self._page(page, _whole_of(page))
-            for page in pages
+            self._page(page, () if page.answer else page.objects, page.answer) for page in pages
         ]
         making = self._in_thread(lambda: maker.make(told, accounts), self._asking)
         batch.made = asyncio.ensure_future(making)
@@ -253,6 +252,10 @@ class ArchivePipeline:
 
     def _lost(self, one: _Waiting, error: Exception) -> None:
         item = one.item
+        if isinstance(error, CollectError):  # what the heads skipped is broken
+            item.round.page_lost(error)
+            one.done.set_result(None)
+            return
         if not isinstance(error, ArchiveError):  # a mistake of ours: Scrapy logs it
             item.round.page_lost(CollectError("读到的内容没能入库", "看日志 crawl.log"))
             one.done.set_exception(error)
@@ -264,46 +267,56 @@ class ArchivePipeline:
     def _write(self, pages: Sequence[PageItem], made: Made | None = None) -> PutReport:
         """Store pages of one round; all of them are on disk when it returns.
 
-        `made`: what another process made of all their objects but those that were cut short.
+        `made`: what another process made of their objects.
         """
-        archive = self._spider.job.archive
-        posts = [post for page in pages for post in self._posts_of(page, cut_only=made is not None)]
         self._look_through(pages)
-        report = PutReport()
-        if made is not None:
-            _tell(made.bad)
-            for note in made.noted:
-                links.note(*note)
-            report += archive.put_packed(made.packed)
-        return report + archive.put_posts(posts) if posts else report
+        archive = self._spider.job.archive
+        if made is None:
+            return archive.put_posts([post for page in pages for post in self._posts_of(page)])
+        _tell(made.bad)
+        for note in made.noted:
+            links.note(*note)
+        return archive.put_packed(made.packed) + self._put_cut(pages, made.cut)
 
-    def _posts_of(self, item: PageItem, *, cut_only: bool) -> Iterable[Post]:
+    def _put_cut(self, pages: Sequence[PageItem], packed: bytes) -> PutReport:
+        """Store what was cut short: as another process made it, or, where some is known, anew."""
+        archive = self._spider.job.archive
+        ids = [name for page in pages for name in page.cut_short()]
+        try:
+            known = bool(ids and archive.get_posts(ids, EVERYTHING))
+        except ArchiveAway:  # it may be known
+            known = True
+        if not known:
+            return archive.put_packed(packed) if ids else PutReport()
+        return archive.put_posts(
+            [post for page in pages for post in self._posts_of(page, cut_only=True)]
+        )
+
+    def _posts_of(self, item: PageItem, *, cut_only: bool = False) -> Iterable[Post]:
         job = self._spider.job
-        cut = [one for one in item.objects if is_cut_short(one)]
-        page = self._page(item, cut if cut_only else item.objects)
+        objects = [one for one in item.whole() if is_cut_short(one) or not cut_only]
+        page = self._page(item, objects)
         posts, bad = make(page, job.identity, job.accounts, item.posts or item.round.posts)
-        _tell(bad)
-        self._keep_whole(posts, cut, item.round)
+        _tell(() if cut_only else bad)
+        self._keep_whole(posts, item)
         return posts.values()
 
     def _look_through(self, pages: Sequence[PageItem]) -> None:
         for page in pages:
             self._pages += 1
             if self._pages % _LOOKED_AT == 1:
-                self._spider.job.unknown.update(unknown_paths(page.objects[0]))
+                self._spider.job.unknown.update(unknown_paths(page.whole()[0]))
 
-    def _keep_whole(
-        self, posts: dict[str, Post], cut: Iterable[Mapping[str, Any]], reading: Reading
-    ) -> None:
+    def _keep_whole(self, posts: dict[str, Post], page: PageItem) -> None:
         """A list shows the beginning of a long post again: the whole that is stored stays."""
-        ids = [f"{PLATFORM}:{number_or_zero(one)}" for one in cut]
+        ids = page.cut_short()
         if not ids:
             return
         try:
             known = self._spider.job.archive.get_posts(ids, EVERYTHING)
         except ArchiveAway:  # what is new waits on this host's disk; the rest comes again
             for name in ids:
-                if int(name.partition(":")[2]) <= reading.cursor:
+                if int(name.partition(":")[2]) <= page.round.cursor:
                     posts.pop(name, None)
             return
         for name, stored in known.items():
@@ -385,11 +398,6 @@ class ArchivePipeline:
             Source, one.source.id, EVERYTHING,
             lambda source: after_reading(source, job.clock(), one, job.unknown),
         ).record  # fmt: skip
-
-
-def _whole_of(page: PageItem) -> list[Mapping[str, Any]]:
-    """Of the others it depends on what is stored what becomes of them."""
-    return [one for one in page.objects if not is_cut_short(one)]
 
 
 def _tell(bad: Iterable[tuple[str, str]]) -> None:

@@ -15,6 +15,8 @@ from typing import IO, Any
 import crawler
 
 _LENGTH = 8
+_PIPE_BYTES = 1 << 20
+"""Where the system allows it: a batch of pages has some megabytes, a pipe by itself 64 KiB."""
 
 
 def start(module: str) -> subprocess.Popen[bytes]:
@@ -27,7 +29,7 @@ def start(module: str) -> subprocess.Popen[bytes]:
     paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
     return subprocess.Popen(
         [sys.executable, "-P", "-c", f"from {module} import main; main()"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, pipesize=_PIPE_BYTES,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
     )  # fmt: skip
 

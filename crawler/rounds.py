@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from crawler.values import weibo_id_time
 from crawler.weibo_api import PAGE_CUT_OFF, Endpoint, Page, id_of_time, item_number
+from huiyin.clock import monotonic
 from huiyin.errors import CollectError, LayoutChanged
 from huiyin.records import Gap, Source
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 MAX_PAGES = 25
 """Pages of one round; the rest is read in the next one, which follows at once."""
+ROUND_SECONDS = 10.0
+"""A round that was quicker goes on, for at its end all waits for the disk."""
 EXTRA_PAGES = 2
 """Pages read again beyond the cursor to refresh counts."""
 REREAD = timedelta(hours=24)
@@ -154,6 +157,8 @@ class Round(Reading):
     endpoint: Endpoint = field(kw_only=True)
     reread: bool = False
     limit: int = MAX_PAGES
+    least_seconds: float = 0.0
+    """So long the limit does not end it."""
     extra_pages: int = EXTRA_PAGES
     holes: Sequence[Hole] = ()
     newest: int = 0
@@ -161,6 +166,8 @@ class Round(Reading):
     seen: set[int] = field(default_factory=set, repr=False)
     empty: bool = False
     """The platform gave an empty page where at least one stored post should stand."""
+    asked_whole: bool = False
+    """A text that a list cut short was asked for whole."""
     _hole: int = 0
     _max_id: int = 0
     _page: int = 1
@@ -171,6 +178,7 @@ class Round(Reading):
     _met: bool = False
     """A stored post was seen at the lower edge of the hole: nothing was left out above it."""
     _asked_on: bool = False
+    _began: float = field(default_factory=monotonic, repr=False)
 
     def __post_init__(self) -> None:
         if not self.holes:
@@ -279,8 +287,11 @@ class Round(Reading):
         return first, last
 
     def _goes_on(self) -> bool:
-        self.backlog = self.pages >= self.limit
+        self.backlog = self._is_long()
         return not self.backlog
+
+    def _is_long(self) -> bool:
+        return self.pages >= self.limit and monotonic() - self._began >= self.least_seconds
 
     def _end_of_list(self) -> None:
         """Was the end of the list its true end, or did the platform cut it off?"""
@@ -300,7 +311,7 @@ class Round(Reading):
     def _next_hole(self) -> bool:
         if self._hole + 1 >= len(self.holes):
             return False
-        if self.pages >= self.limit:
+        if self._is_long():
             self.backlog = True
             return False
         self._enter(self._hole + 1)

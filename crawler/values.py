@@ -177,12 +177,12 @@ _PAIRS = [one + other for one in _ALPHABET for other in _ALPHABET]
 
 def mid_to_bid(mid: str) -> str:
     """The inverse of `bid_to_mid`."""
-    parts = []
-    for end in range(len(mid), 0, -7):
-        high, low = divmod(int(mid[max(0, end - 7) : end]), 3844)
-        parts.append(_PAIRS[high] + _PAIRS[low])
-    parts.reverse()
-    return "".join(parts).lstrip("0") or "0"
+    number, letters = int(mid), ""
+    while number:
+        number, seven = divmod(number, 10_000_000)
+        high, low = divmod(seven, 3844)
+        letters = _PAIRS[high] + _PAIRS[low] + letters
+    return letters.lstrip("0") or "0"
 
 
 def weibo_number(value: Any) -> str:

@@ -153,6 +153,11 @@ def read_page(body: bytes, status: int, key: str, now: datetime) -> Page:
     answer = read_answer(body, status, now)
     if isinstance(answer, list):
         return Page(_readable(answer), 0)
+    return page_of(answer, key)
+
+
+def page_of(answer: Mapping[str, Any], key: str) -> Page:
+    """A page from the JSON of an answer. Raises `LayoutChanged`."""
     items = answer.get(key)
     if not isinstance(items, list):
         raise LayoutChanged(f"回答的格式变了：里面没有 {key}", "请把日志报告给开发者，等新版本")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
@@ -13,6 +14,7 @@ from scrapy.http import Response
 from archive.base import Filters
 from crawler.budget import RESERVE, SMALL, purse_of
 from crawler.items import CountItem, PageItem, Vanished
+from crawler.partial import read_heads
 from crawler.payloads import is_cut_short
 from crawler.refreshing import (
     COUNTS,
@@ -25,7 +27,7 @@ from crawler.refreshing import (
     calls_of,
     read_counts,
 )
-from crawler.rounds import EXTRA_PAGES, Hole, Reading, Round, number_or_zero
+from crawler.rounds import EXTRA_PAGES, ROUND_SECONDS, Hole, Reading, Round, number_or_zero
 from crawler.sources import EVERYTHING, SPIDER
 from crawler.spiders.base import PollingSpider
 from crawler.weibo_api import (
@@ -36,7 +38,6 @@ from crawler.weibo_api import (
     Page,
     error_code,
     read_answer,
-    read_page,
 )
 from huiyin.errors import CollectError, SourceBlocked
 from huiyin.records import Kind, Source
@@ -44,6 +45,9 @@ from huiyin.records import Kind, Source
 _REREAD_EVERY = timedelta(minutes=10)
 _LONG_A_PAGE = 5
 """Long texts asked for whole after a page; each costs a call."""
+_VAIN = 10
+"""Answers in a row without the whole text after which only one a round is asked for: not every
+application is given them."""
 _THREADS_A_ROUND = 5
 """Own posts whose comments are read in one round."""
 _THREADS_SINCE = timedelta(days=7)
@@ -63,6 +67,8 @@ class WeiboOfficial(PollingSpider):
         super().__init__(*args, **kwargs)
         self._reread: dict[str, datetime] = {}
         self._watched: dict[str, Watched] = {}
+        self._vain: Counter[str] = Counter()
+        """Source -> answers in a row that did not bring the whole text."""
         self._gone: dict[str, int] = {}
         """Source -> a stored post that the platform said is gone, so that its absence is right."""
 
@@ -80,7 +86,10 @@ class WeiboOfficial(PollingSpider):
         quota = self.job.budget.quota(purse_of(source), now)
         # Pages only for newer counts are for those who have calls to spare.
         extra = 1 if quota is not None and quota.limit <= SMALL else EXTRA_PAGES
-        return Round(source, now, endpoint=endpoint, reread=reread, holes=holes, extra_pages=extra)
+        return Round(
+            source, now, endpoint=endpoint, reread=reread, holes=holes, extra_pages=extra,
+            least_seconds=ROUND_SECONDS,
+        )  # fmt: skip
 
     def _threads(self, source: Source, now: datetime) -> tuple[Hole, ...]:
         """Own posts whose comments grew beyond what is stored, the hungriest first."""
@@ -128,7 +137,7 @@ class WeiboOfficial(PollingSpider):
         now = self.job.clock()
         one.answered(float(response.meta.get("answer_seconds", 0.0)))
         try:
-            page = read_page(response.body, response.status, one.endpoint.key, now)
+            page = read_heads(response.body, response.status, one.endpoint.key, now)
         except CollectError as error:
             yield from self.refused(response, one, error)
             return
@@ -187,9 +196,12 @@ class WeiboOfficial(PollingSpider):
             return
         wanted = [item for item in page.items if is_cut_short(item)
                   and number_or_zero(item) > one.cursor][:_LONG_A_PAGE]  # fmt: skip
+        if self._vain[one.source.id] >= _VAIN:
+            wanted = [] if one.asked_whole else wanted[:1]
         for item in wanted:
             if self._can_afford(one.source):
                 one.pages += 1
+                one.asked_whole = True
                 query = {"id": str(number_or_zero(item)), "isGetLongText": "1"}
                 yield self.request(
                     SHOW_PATH, query, one.source, self.whole, {"part_of": one},
@@ -203,7 +215,13 @@ class WeiboOfficial(PollingSpider):
             answer = read_answer(response.body, response.status, now)
         except CollectError:
             answer = None
-        items = (answer,) if isinstance(answer, dict) and number_or_zero(answer) else ()
+        items: tuple[Any, ...] = ()
+        if isinstance(answer, dict) and number_or_zero(answer):
+            items = (answer,)
+        if any(not is_cut_short(one) for one in items):
+            self._vain[part_of.source.id] = 0
+        else:
+            self._vain[part_of.source.id] += 1
         yield PageItem(part_of, items, now)
 
     def _no_whole(self, one: Reading, _failure: Any) -> None:

@@ -19,7 +19,6 @@ from typing import Any
 
 from archive import open_archive
 from crawler import AccountBook, Identity, run_crawl
-from crawler import rounds as rounds_module
 from crawler.spiders import weibo_push
 from crawler.weibo_api import ENDPOINTS
 from huiyin.clock import system_clock
@@ -45,7 +44,6 @@ def source(endpoint: str, **more: Any) -> Source:
 def main(said: str) -> None:
     options = json.loads(said)
     logging.basicConfig(level=logging.DEBUG)
-    rounds_module.MAX_PAGES = options.get("max_pages", rounds_module.MAX_PAGES)
     weibo_push.IDLE_SECONDS = options.get("push_idle", weibo_push.IDLE_SECONDS)
     archive = open_archive(options["archive"])
     every = options.get("every", 0.2)

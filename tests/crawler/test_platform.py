@@ -229,6 +229,21 @@ def test_long_posts_are_asked_for_whole(platform: Platform, reader: Reader) -> N
     assert found[f"weibo:{numbers[0]}"].text.startswith("路灯坏了")
 
 
+def test_whole_texts_that_are_never_given_cost_few_calls(
+    platform: Platform, reader: Reader
+) -> None:
+    numbers = platform.post("mentions", 500)
+    platform.long, platform.keeps_whole = set(numbers), True
+    reader.run(count=20)  # 25 pages, five long texts on each
+    assert reader.numbers() == set(numbers)
+    assert 10 <= platform.calls["/2/statuses/show.json"] <= 40
+    platform.keeps_whole = False
+    more = platform.post("mentions", 1)
+    platform.long |= set(more)
+    reader.run(count=20)
+    assert reader.posts()[f"weibo:{more[0]}"].text == "正文的后半段在这里。"
+
+
 def test_a_small_allowance_is_kept_and_told(platform: Platform, reader: Reader) -> None:
     platform.limit, platform.window_seconds = 12, 86400
     platform.post("mentions", 3)

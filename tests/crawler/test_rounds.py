@@ -140,6 +140,14 @@ def test_a_page_limit_leaves_a_hole_that_the_next_rounds_fill() -> None:
     assert healed.gaps[0].caught_up_at == NOW and set(numbers[11:]) <= one.seen | later.seen
 
 
+def test_a_quick_round_goes_on_beyond_its_pages() -> None:
+    platform = Platform([FIRST + n for n in range(100)], set(), True)
+    endpoint = replace(ENDPOINTS["mentions"], count=5)
+    for seconds, pages in ((0.0, 3), (60.0, 20)):
+        one = Round(source(), NOW, endpoint=endpoint, limit=3, least_seconds=seconds)
+        assert go(one, platform).pages == pages and one.backlog == (pages == 3)
+
+
 def test_what_the_platform_cuts_off_is_told_with_a_number() -> None:
     """Only the newest are shown: the last stored post does not come along, so some are missing."""
     step = 60 << 22

@@ -72,6 +72,8 @@ class Platform:
     """Deleted: left out, and 20101 when asked for."""
     long: set[int] = field(default_factory=set)
     """Shown cut short in lists."""
+    keeps_whole: bool = False
+    """Applications are not given whole texts: a long post is cut short wherever it is shown."""
     counts: dict[int, tuple[int, int, int]] = field(default_factory=dict)
     """Reposts, comments, likes; without it 3, 2, 1 (made-up objects)."""
     counts_gone: bool = False
@@ -289,7 +291,7 @@ class Platform:
         number = int(query.get("id") or 0)
         if not self._is_there(number):
             return error(400, 20101, "target weibo does not exist!", path)
-        return 200, self.render(number, "statuses", whole=True)
+        return 200, self.render(number, "statuses", whole=not self.keeps_whole)
 
     def _count(self, query: Mapping[str, str]) -> tuple[int, bytes]:
         """The gone are left out, or have nothing (`counts_gone`): the documents do not say."""
