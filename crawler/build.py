@@ -130,14 +130,13 @@ class Builder:
 
         Raises `ValueError` with a sentence in Chinese.
         """
-        from_number = weibo_id_time(number) if number else None
         try:
             found, exact = parse_time(value, self.as_of)
         except ValueError:
-            if from_number is None:
+            if number is None or (from_number := weibo_id_time(number)) is None:
                 raise
             return from_number
-        if not exact and from_number is not None:
+        if not exact and number is not None and (from_number := weibo_id_time(number)) is not None:
             return from_number
         if not _OLDEST <= found <= self._latest:
             raise ValueError("时间早于 1995 年或在将来")

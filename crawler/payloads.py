@@ -55,19 +55,19 @@ def posts_of(item: Any, build: Builder) -> Iterator[Post]:
 
     Raises `ValueError` with a sentence in Chinese for what cannot be read.
     """
-    if not isinstance(item, Mapping):
+    if not isinstance(item, dict):
         raise ValueError("不是帖子对象")
     if isinstance(item.get("text"), str) and item.keys().isdisjoint(_OTHER_FORMS):
         yield from status_posts(item, build)  # what nearly all are
         return
-    if isinstance(item.get("detail"), Mapping):
+    if isinstance(item.get("detail"), dict):
         yield from _detail(item, build)
         return
-    if isinstance(item.get("mblog"), Mapping):
+    if isinstance(item.get("mblog"), dict):
         yield from status_posts(item["mblog"], build)
         return
     pushed = item.get("text")
-    if isinstance(pushed, Mapping):  # a record of the commercial push stream
+    if isinstance(pushed, dict):  # a record of the commercial push stream
         kind = pushed.get("type")
         yield from posts_of(pushed.get(kind) if isinstance(kind, str) else None, build)
         return
@@ -76,7 +76,7 @@ def posts_of(item: Any, build: Builder) -> Iterator[Post]:
         for name, members in lists:
             for member in members:
                 yield from _member(name, member, build)
-    elif isinstance(item.get("data"), Mapping | list):
+    elif isinstance(item.get("data"), dict | list):
         yield from _mobile(item["data"], build)
     elif is_message(item):
         yield message_post(item, build)
@@ -88,7 +88,7 @@ def posts_of(item: Any, build: Builder) -> Iterator[Post]:
 
 def is_comment(item: Json) -> bool:
     """Comments carry their post, or belong to a tree of comments."""
-    if isinstance(item.get("status"), Mapping):
+    if isinstance(item.get("status"), dict):
         return True
     return any(name in item for name in ("rootid", "rootidstr", "floor_number", "reply_comment"))
 
@@ -101,7 +101,7 @@ def is_message(item: Json) -> bool:
 def _member(name: str, member: Any, build: Builder) -> Iterator[Post]:
     if isinstance(member, str | int):
         raise ValueError("这一页只有编号，没有正文（trim 或 ids 接口）")
-    if not isinstance(member, Mapping):
+    if not isinstance(member, dict):
         raise ValueError("不是帖子对象")
     if name in ("comments", "root_comments"):
         yield from comment_posts(member, build)
@@ -119,7 +119,7 @@ def _mobile(data: Any, build: Builder) -> Iterator[Post]:
     if isinstance(data.get("cards"), list):
         for card in data["cards"]:
             for one in (card, *(card.get("card_group") or ())):
-                if isinstance(one.get("mblog"), Mapping):
+                if isinstance(one.get("mblog"), dict):
                     yield from status_posts(one["mblog"], build)
     elif isinstance(data.get("data"), list):
         for member in data["data"]:
@@ -151,7 +151,7 @@ def status_posts(status: Json, build: Builder, original: str | None = None) -> I
         yield _deletion(number, status, build)
         return
     inner = status.get("retweeted_status")
-    root = number_of(inner) if isinstance(inner, Mapping) else original
+    root = number_of(inner) if isinstance(inner, dict) else original
     parent = status.get("pidstr") or status.get("pid") if root else None
     parent = parent or root or status.get("in_reply_to_status_id")
     if links.wanted():
@@ -173,7 +173,7 @@ def status_posts(status: Json, build: Builder, original: str | None = None) -> I
         edited_at=_edited_at(status, build),
         **_author(status, "region_name"),
     )
-    if isinstance(inner, Mapping):
+    if isinstance(inner, dict):
         yield from status_posts(inner, build)
 
 
@@ -201,7 +201,7 @@ def _deletion(number: str, status: Json, build: Builder) -> Post:
 
 def _full_text(status: Json) -> str:
     long = status.get("longText")
-    text = long.get("longTextContent") if isinstance(long, Mapping) else None
+    text = long.get("longTextContent") if isinstance(long, dict) else None
     text = text or status.get("longTextContent") or status.get("text") or ""
     if not isinstance(text, str):
         raise ValueError("正文不是文字")
@@ -222,12 +222,12 @@ def picture_links(status: Json) -> tuple[str, ...]:
     found: list[str] = []
     pics = status.get("pics")
     for one in pics if isinstance(pics, list) else ():
-        if isinstance(one, Mapping):
+        if isinstance(one, dict):
             large = one.get("large")
-            found.append(str((large if isinstance(large, Mapping) else one).get("url") or ""))
+            found.append(str((large if isinstance(large, dict) else one).get("url") or ""))
     shown = status.get("pic_urls")
     for one in shown if not found and isinstance(shown, list) else ():
-        if isinstance(one, Mapping):
+        if isinstance(one, dict):
             found.append(str(one.get("thumbnail_pic") or "").replace("/thumbnail/", "/large/"))
     if not found:
         found.append(str(status.get("original_pic") or ""))
@@ -236,7 +236,7 @@ def picture_links(status: Json) -> tuple[str, ...]:
 
 def _page_type(status: Json) -> str:
     page = status.get("page_info")
-    return str(page.get("type", "")) if isinstance(page, Mapping) else ""
+    return str(page.get("type", "")) if isinstance(page, dict) else ""
 
 
 def _author(item: Json, region_field: str, user_field: str = "user") -> dict[str, Any]:
@@ -247,7 +247,7 @@ def _author(item: Json, region_field: str, user_field: str = "user") -> dict[str
         region = ""
     if isinstance(user, int | str):  # trim_user=1 leaves only the number
         return {"uid": str(user), "region": region}
-    if not isinstance(user, Mapping):
+    if not isinstance(user, dict):
         return {"region": region}
     uid = user.get("idstr") or user.get("id")
     place = str(user.get("location") or "")
@@ -269,7 +269,7 @@ def comment_posts(comment: Json, build: Builder, under: Json | None = None) -> I
     """
     number = number_of(comment)
     carried = comment.get("status")
-    status = carried if isinstance(carried, Mapping) else under
+    status = carried if isinstance(carried, dict) else under
     root = number_of(status) if status else None
     if not comment.get("created_at") and not comment.get("user"):
         yield _deletion(number, comment, build)
@@ -290,7 +290,7 @@ def comment_posts(comment: Json, build: Builder, under: Json | None = None) -> I
         belongs=_belongs(status, build),
         **_author(comment, "source"),
     )
-    if isinstance(carried, Mapping):
+    if isinstance(carried, dict):
         yield from status_posts(carried, build)
     answers = comment.get("comments")
     for answer in answers if isinstance(answers, list) else ():
@@ -300,7 +300,7 @@ def comment_posts(comment: Json, build: Builder, under: Json | None = None) -> I
 def _answered(comment: Json, number: str) -> str | None:
     """Number of the comment that this one answers."""
     answered = comment.get("reply_comment")
-    if isinstance(answered, Mapping):
+    if isinstance(answered, dict):
         return number_of(answered)
     root = comment.get("rootidstr") or comment.get("rootid")
     if root and str(root) not in (number, "0"):
@@ -311,7 +311,7 @@ def _answered(comment: Json, number: str) -> str | None:
 def _belongs(status: Json | None, build: Builder) -> tuple[str, ...]:
     """The official account under whose post a comment stands."""
     user = status.get("user") if status else None
-    if not isinstance(user, Mapping):
+    if not isinstance(user, dict):
         return ()
     uid = user.get("idstr") or user.get("id")
     account = build.accounts.find(PLATFORM, str(uid) if uid else None, user.get("screen_name"))
@@ -323,7 +323,7 @@ def message_post(message: Json, build: Builder) -> Post:
     number = number_of(message)
     recipient = message.get("recipient")
     to = message.get("recipient_id")
-    if not to and isinstance(recipient, Mapping):
+    if not to and isinstance(recipient, dict):
         to = recipient.get("idstr") or recipient.get("id")
     account = build.accounts.find(PLATFORM, str(to) if to else None, None)
     who = _author(message, "region_name", "sender")

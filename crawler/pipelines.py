@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -44,6 +44,8 @@ _TOGETHER = 2000
 """Objects of the pages that are written together."""
 _MANY = 400
 """Waiting objects from which a process beside pays."""
+_FULL = 100
+"""Objects on the first page of a late reading that let many more be expected."""
 _LOOKED_AT = 25
 """Of every so many pages one object is looked through for fields that no table names."""
 
@@ -138,6 +140,8 @@ class ArchivePipeline:
         if not item.objects:
             item.round.page_stored(0, item.covers)
             return
+        if item.round.is_late and len(item.objects) >= _FULL and self._maker is None:
+            self._begin_maker()  # it takes a second to start
         one = _Waiting(item, asyncio.get_running_loop().create_future())
         self._waiting.append(one)
         if self._writer is None:
@@ -209,19 +213,22 @@ class ArchivePipeline:
             or any(page.posts is not None or not page.round.plain for page in pages)
         ):
             return batch
-        job = self._spider.job
-        if self._maker is None:
-            self._maker = Maker(job.identity, job.archive.packer())
-        if not self._maker.ready:
-            self._maker.prepare()
+        maker, accounts = self._begin_maker(), self._spider.job.accounts
+        if not maker.ready:
             return batch
-        maker, accounts = self._maker, job.accounts
         told = [
             self._page(page, () if page.answer else page.objects, page.answer) for page in pages
         ]
         making = self._in_thread(lambda: maker.make(told, accounts), self._asking)
         batch.made = asyncio.ensure_future(making)
         return batch
+
+    def _begin_maker(self) -> Maker:
+        if self._maker is None:
+            job = self._spider.job
+            self._maker = Maker(job.identity, job.archive.packer())
+        self._maker.prepare()
+        return self._maker
 
     def _many_wait(self) -> bool:
         return not self._singly and sum(len(one.item.objects) for one in self._waiting) >= _MANY
@@ -401,5 +408,5 @@ class ArchivePipeline:
 
 
 def _tell(bad: Iterable[tuple[str, str]]) -> None:
-    for source, reason in bad:
-        log.warning("item not understood", source=source, reason=reason)
+    for (source, reason), count in Counter(bad).items():
+        log.warning("items not understood", source=source, reason=reason, items=count)

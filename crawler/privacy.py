@@ -56,7 +56,7 @@ class Identity:
 _NAME = re.compile(r"[@＠]([\w\-·・]{1,30})")
 _WORD = re.compile(r"[\w\-·・]")
 # Words that begin a sentence to an account whose name was not closed by a space ("@某市发布请问").
-_ADDRESS = re.compile(r"(?:您好|你好|请|求|我|在吗|你们|您|为什么|为何|怎么|能不能|什么时候|快|这)")
+_ADDRESS = re.compile(r"(?=您好|你好|请|求|我|在吗|你们|您|为什么|为何|怎么|能不能|什么时候|快|这)")
 
 
 def _mask_names(text: str, official: Mapping[str, str]) -> tuple[str, list[str]]:
@@ -87,8 +87,9 @@ def _mask_names(text: str, official: Mapping[str, str]) -> tuple[str, list[str]]
 
 def _official_prefix(name: str, official: Mapping[str, str]) -> str | None:
     """The longest official name at the start of `name` that is followed by words of address."""
-    for length in range(len(name) - 1, 1, -1):
-        if name[:length] in official and _ADDRESS.match(name, length):
+    lengths = [found.start() for found in _ADDRESS.finditer(name, 2)]
+    for length in reversed(lengths):
+        if name[:length] in official:
             return name[:length]
     return None
 

@@ -107,6 +107,11 @@ class Reading:
         return ""
 
     @property
+    def is_late(self) -> bool:
+        """A first reading, or one that was broken off: it may take many pages."""
+        return self.plain and bool(not self.source.cursor or self.source.ahead)
+
+    @property
     def at_once(self) -> bool:
         """The next reading follows at once."""
         return self.backlog

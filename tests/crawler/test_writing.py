@@ -92,7 +92,7 @@ async def run(pipeline: Pipeline, archive: Slow, items: list[PageItem]) -> list[
 
 def test_pages_that_came_while_the_disk_was_busy_are_one_write() -> None:
     archive = Slow()
-    one = Round(source("mentions"), NOW, endpoint=ENDPOINTS["mentions"])
+    one = Round(source("mentions", cursor="1"), NOW, endpoint=ENDPOINTS["mentions"])
     asyncio.run(run(Pipeline(archive), archive, pages(one, 6)))
     assert [len(ids) for ids in archive.writes] == [2, 10]
     assert len(archive.stored) == len(set(archive.stored)) == 12
@@ -102,7 +102,7 @@ def test_pages_that_came_while_the_disk_was_busy_are_one_write() -> None:
 @pytest.mark.parametrize("error", [ArchiveError, KeyError])
 def test_a_page_that_cannot_be_stored_is_lost_alone(error: type[Exception]) -> None:
     archive = Slow(refuses=number_at(NOW, 5), error=error)
-    one = Round(source("mentions"), NOW, endpoint=ENDPOINTS["mentions"])
+    one = Round(source("mentions", cursor="1"), NOW, endpoint=ENDPOINTS["mentions"])
     found = asyncio.run(run(Pipeline(archive), archive, pages(one, 6)))
     assert len(archive.stored) == 10 and one.error is not None and one.stored == 6
     # what lies below the page that was lost does not count: the cursor must not pass it
