@@ -31,18 +31,24 @@ def read_heads(body: bytes, status: int, key: str, now: datetime) -> Page:
 
 
 def read_kept(body: bytes, key: str, now: datetime) -> Page:
-    """`read_page`, of its objects only what `payload_table.KEPT` names. Raises likewise."""
-    return _read(body, 200, key, now, _kept(key))
+    """`read_page` of an answer that `read_heads` has read, of its objects only what
+
+    `payload_table.KEPT` names. Raises likewise.
+    """
+    return _read(body, 200, key, now, _kept(key), checked=True)
 
 
 Decoder = msgspec.json.Decoder[Mapping[str, Any]]
 
 
-def _read(body: bytes, status: int, key: str, now: datetime, wanted: Decoder) -> Page:
-    """By `wanted`; an answer of another form is read whole."""
+def _read(
+    body: bytes, status: int, key: str, now: datetime, wanted: Decoder, *, checked: bool = False
+) -> Page:
+    """By `wanted`; an answer of another form is read whole. `checked`: it is UTF-8."""
     if status == 200:
         try:
-            body.decode()
+            if not checked:
+                body.decode()
             answer = wanted.decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return read_page(body, status, key, now)

@@ -31,6 +31,7 @@ from archive.sqlite.rows import (
     moment,
     prepare,
     to_post,
+    words_of,
 )
 from archive.sqlite.states import NEXT, record_row
 from archive.sqlite.upkeep import Upkeep
@@ -39,7 +40,6 @@ from archive.sqlite.writing import (
     insert_posts,
     known_rows,
     last_row,
-    words_of,
     write_analysis,
 )
 from huiyin.errors import ArchiveError

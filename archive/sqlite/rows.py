@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import marshal
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -13,8 +13,11 @@ from pydantic_core import from_json
 from archive.authors import author_number
 from archive.merging import COUNTS, erased
 from archive.sqlite.connection import Row
+from archive.tokens import index_tokens
 from huiyin.records import Analysis, Post, text_sha
 
+LEAST_IN_ARRAYS = 200
+"""Posts at once from which making their tokens in arrays pays for its tables."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 POST_COLUMNS = (
@@ -87,14 +90,31 @@ def prepare(post: Post) -> Prepared:
     )  # fmt: skip
 
 
+def words_of(one: Prepared) -> Row:
+    """Tokens of text and title."""
+    return index_tokens(one.text), index_tokens(one.title) if one.title else ""
+
+
+def prepared(posts: Sequence[Post]) -> list[tuple[Prepared, Row]]:
+    """Posts and their tokens, which are made in arrays where there are many."""
+    rows = list(map(prepare, posts))
+    if len(rows) < LEAST_IN_ARRAYS:
+        return [(one, words_of(one)) for one in rows]
+    from archive.many_tokens import index_tokens_of  # numpy: not for a light start
+
+    texts = index_tokens_of([one.text for one in rows])
+    titles = index_tokens_of([one.title or "" for one in rows])
+    return list(zip(rows, zip(texts, titles, strict=True), strict=True))
+
+
 def pack(posts: Sequence[Post]) -> bytes:
     """Posts prepared in another process, for `put_packed`."""
-    return marshal.dumps([tuple(prepare(post)) for post in posts])
+    return marshal.dumps([(tuple(one), words) for one, words in prepared(posts)])
 
 
-def unpack(packed: bytes) -> list[Prepared]:
+def unpack(packed: bytes) -> Iterator[tuple[Prepared, Row]]:
     """The inverse of `pack`; `packed` comes from our own process."""
-    return list(map(Prepared._make, marshal.loads(packed)))  # noqa: S302
+    return ((Prepared._make(one), words) for one, words in marshal.loads(packed))  # noqa: S302
 
 
 def _columns(post: Post) -> Row:

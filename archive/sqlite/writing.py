@@ -23,11 +23,10 @@ from archive.sqlite.rows import (
     Prepared,
     analysis_json,
     pack,
-    prepare,
+    prepared,
     unpack,
 )
 from archive.sqlite.upkeep import Upkeep
-from archive.tokens import index_tokens
 from huiyin.records import Analysis, Post
 
 T = TypeVar("T")
@@ -35,8 +34,6 @@ T = TypeVar("T")
 FIRST_SLICE = 250
 """Posts in the first transaction of a bulk write; later ones follow the time that it took."""
 LARGEST_SLICE = 1500
-LEAST_IN_ARRAYS = 200
-"""Posts at once from which making their tokens in arrays pays for its tables."""
 ROWS_A_STATEMENT = (500, 100, 20, 5, 1)
 """Largest first; 500 rows of 21 columns stay below SQLite's default limit of 32,766 parameters."""
 SLICE_SECONDS = 0.035
@@ -57,27 +54,27 @@ class PostWriting:
     _slice: int = FIRST_SLICE
 
     def put_posts(self, posts: Sequence[Post]) -> PutReport:
-        return self._put_all(map(prepare, posts))
+        parts = in_parts(posts, LARGEST_SLICE)
+        return self._put_all(one for part in parts for one in prepared(part))
 
     def packer(self) -> Packer:
         return pack
 
     def put_packed(self, packed: bytes) -> PutReport:
-        return self._put_all(iter(unpack(packed)))
+        return self._put_all(unpack(packed))
 
-    def _put_all(self, posts: Iterator[Prepared]) -> PutReport:
+    def _put_all(self, posts: Iterator[tuple[Prepared, Row]]) -> PutReport:
         report = PutReport()
         free_since = -math.inf
-        while prepared := list(islice(posts, self._slice)):
-            words = words_of_all(prepared)
+        while part := list(islice(posts, self._slice)):
             still = PAUSE_SECONDS - (time.perf_counter() - free_since)
             if still > 0:
                 self._db.pause(still)
             with self._db.write() as connection:
                 started, worked = time.perf_counter(), time.thread_time()
-                report += _put(connection, prepared, words)
+                report += _put(connection, part)
             free_since = time.perf_counter()
-            self._adapt(len(prepared), free_since - started, time.thread_time() - worked)
+            self._adapt(len(part), free_since - started, time.thread_time() - worked)
         return report
 
     def _adapt(self, rows: int, seconds: float, worked: float) -> None:
@@ -122,28 +119,11 @@ class PostWriting:
         return marked
 
 
-def words_of(one: Prepared) -> Row:
-    """Tokens of text and title."""
-    return index_tokens(one.text), index_tokens(one.title) if one.title else ""
-
-
-def words_of_all(posts: Sequence[Prepared]) -> list[Row]:
-    """`words_of` each; in arrays where there are many."""
-    if len(posts) < LEAST_IN_ARRAYS:
-        return list(map(words_of, posts))
-    from archive.many_tokens import index_tokens_of  # numpy: not for a light start
-
-    texts = index_tokens_of([one.text for one in posts])
-    return list(zip(texts, index_tokens_of([one.title or "" for one in posts]), strict=True))
-
-
-def _put(
-    connection: sqlite3.Connection, prepared: Sequence[Prepared], words: Sequence[Row]
-) -> PutReport:
-    known = {id_: n for n, id_ in known_rows(connection, [one.id for one in prepared])}
+def _put(connection: sqlite3.Connection, posts: Sequence[tuple[Prepared, Row]]) -> PutReport:
+    known = {id_: n for n, id_ in known_rows(connection, [one.id for one, _ in posts])}
     fresh: dict[str, tuple[Prepared, Row]] = {}
     later: list[Prepared] = []
-    for one, tokens in zip(prepared, words, strict=True):
+    for one, tokens in posts:
         if one.id in known or one.id in fresh:
             later.append(one)
         else:
