@@ -28,13 +28,14 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from nlp.incidents.index import Floats, Ids, Index, Query, pressed, term_ids
-from nlp.incidents.items import Ages, Item, Kept, Nearest, apart
+from nlp.incidents.index import Index, Query
+from nlp.incidents.items import Ages, Item, Kept, Nearest
+from nlp.incidents.likeness import Likeness
+from nlp.incidents.packing import Floats, Ids, pressed, term_ids
 from nlp.incidents.terms import tags, without_tags
 from nlp.incidents.thresholds import (
     APART,
     LATER,
-    LATER_UNIT,
     NEAREST_SHARE,
     SHARED,
     TAG_THRESHOLD,
@@ -90,11 +91,10 @@ class Grouper:
         self.window = window_seconds
         self.max_kept = max_kept
         self.threshold, self._tag_threshold = threshold, tag_threshold
-        self._words_share, self._nearest_share = words_share, nearest_share
-        self._shared, self._apart, self._later = shared, apart, later
-        self._whole = whole
+        self._nearest_share, self._whole = nearest_share, whole
         self.watermark = -math.inf
         self.index = Index()
+        self._likeness = Likeness(words_share, shared, apart, later)
         self._by_id: dict[str, int] = {}
         self._roots: dict[str, list[int]] = {}
         self._tags: dict[str, dict[str, int]] = {}
@@ -245,7 +245,7 @@ class Grouper:
             rows = list(dict.fromkeys([*rows, *self._key_rows(item)]))
         if not rows:
             return _NOBODY
-        known = dict(zip(rows, self._similar(query, item, rows).tolist(), strict=True))
+        known = dict(zip(rows, self._similar(query, item, rows), strict=True))
         best: dict[str, float] = {}
         for row, value in known.items():
             group = self.index.kept(row).group
@@ -262,17 +262,10 @@ class Grouper:
         """Groups by their similarity, the older first where it is the same."""
         return sorted(best, key=lambda group: (-best[group], self.rows(group)[0]))
 
-    def _similar(self, query: Query, item: Item, rows: Sequence[int]) -> Floats:
-        similar = self._words_share * self.index.cosines(query, rows)
-        similar += (1 - self._words_share) * self.index.meanings(query, rows)
-        similar -= self._later * np.log1p(self._gaps(item, rows) / LATER_UNIT)
-        if item.keys or item.places:
-            similar += self._beside_words(item, rows)
-        return np.round(similar, 6)
-
-    def _gaps(self, item: Item, rows: Sequence[int]) -> Floats:
-        """Seconds between the post and each of the rows, shape (rows,)."""
-        return np.abs(self.index.times(np.array(rows, dtype=np.int64)) - item.time)
+    def _similar(self, query: Query, item: Item, rows: Sequence[int]) -> list[float]:
+        similar = self._likeness.of(self.index, query, item, self.index.rows(rows))
+        found: list[float] = similar.tolist()
+        return found
 
     def _as_a_whole(
         self, query: Query, item: Item, best: dict[str, float], known: dict[int, float]
@@ -288,8 +281,7 @@ class Grouper:
         latest = {group: self.worded(group)[-LATEST:] for group in self._ranked(likely)[:WEIGHED]}
         missing = [row for some in latest.values() for row in some if row not in known]
         if missing:
-            similar = self._similar(query, item, missing).tolist()
-            known = known | dict(zip(missing, similar, strict=True))
+            known = known | dict(zip(missing, self._similar(query, item, missing), strict=True))
         for group, some in latest.items():
             mean = sum(known[row] for row in some) / len(some)
             whole = self._nearest_share * best[group] + (1 - self._nearest_share) * mean
@@ -313,28 +305,14 @@ class Grouper:
         }
         return heapq.nlargest(KEY_READ, rows)
 
-    def _beside_words(self, item: Item, rows: Sequence[int]) -> Floats:
-        """What is added for common keys and taken for places apart, shape (rows,)."""
-        found = np.zeros(len(rows))
-        ours = {key.name for key in item.keys}
-        for place, row in enumerate(rows):
-            kept = self.index.kept(row)
-            far = bool(item.places and kept.places) and apart(item.places, kept.places)
-            common = [key for key in kept.keys if key.name in ours and (key.wide or not far)]
-            if common:
-                gap = abs(self.index.time(row) - item.time)
-                found[place] = self._shared * max(math.exp(-gap / key.fades) for key in common)
-            elif far:
-                found[place] = -self._apart
-        return found
-
     def similarities(self, ours: Sequence[int], theirs: Sequence[int]) -> Floats:
         """How alike kept rows are, shape (ours, theirs)."""
         found = np.zeros((len(ours), len(theirs)))
+        rows = self.index.rows(theirs)
         for place, row in enumerate(ours):
             kept = self.index.kept(row)
             one = Item(kept.id, self.index.time(row), "", keys=kept.keys, places=kept.places)
-            found[place] = self._similar(self.index.query_of(row), one, theirs)
+            found[place] = self._likeness.of(self.index, self.index.query_of(row), one, rows)
         return found
 
     def _by_tag(self, packed: Ids, item: Item, marks: tuple[str, ...]) -> str | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from nlp.incidents.index import Pressed, Vector
+from nlp.incidents.packing import Pressed, Vector
 
 KEY_FADES = 3600.0
 """Seconds after which what a common key adds has fallen to 1/e; it is looked for four times as
