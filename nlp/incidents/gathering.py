@@ -208,9 +208,11 @@ class Gathering:
         self._members.append(one)
         self.first = min(self.first, one.time)
         self.last = max(self.last, one.time)
-        if len(self.evidence) < EVIDENCE or one.order < self.evidence[-1].order:
+        if not self.evidence or one.order > self.evidence[-1].order:  # as most do
+            self.evidence.append(one)
+        else:
             insort(self.evidence, one, key=lambda kept: kept.order)
-            del self.evidence[EVIDENCE:]
+        del self.evidence[EVIDENCE:]
         if not one.voice:
             return
         self.voices.append(one)

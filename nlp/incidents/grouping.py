@@ -263,8 +263,8 @@ class Grouper:
         return sorted(best, key=lambda group: (-best[group], self.rows(group)[0]))
 
     def _similar(self, query: Query, item: Item, rows: Sequence[int]) -> list[float]:
-        similar = self._likeness.of(self.index, query, item, self.index.rows(rows))
-        found: list[float] = similar.tolist()
+        similar = self._likeness.of(self.index, [query], [item], self.index.rows(rows))
+        found: list[float] = similar[0].tolist()
         return found
 
     def _as_a_whole(
@@ -307,13 +307,12 @@ class Grouper:
 
     def similarities(self, ours: Sequence[int], theirs: Sequence[int]) -> Floats:
         """How alike kept rows are, shape (ours, theirs)."""
-        found = np.zeros((len(ours), len(theirs)))
-        rows = self.index.rows(theirs)
-        for place, row in enumerate(ours):
-            kept = self.index.kept(row)
-            one = Item(kept.id, self.index.time(row), "", keys=kept.keys, places=kept.places)
-            found[place] = self._likeness.of(self.index, self.index.query_of(row), one, rows)
-        return found
+        one, other = self.index.rows(ours), self.index.rows(theirs)
+        items = [
+            Item(kept.id, time, "", keys=kept.keys, places=kept.places)
+            for kept, time in zip(self.posts(ours), one.times.tolist(), strict=True)
+        ]
+        return self._likeness.of(self.index, self.index.queries(one), items, other)
 
     def _by_tag(self, packed: Ids, item: Item, marks: tuple[str, ...]) -> str | None:
         """A tag that belongs to one group (not to everything) lowers the bar for that group."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -56,7 +57,7 @@ def scale_cosines(mean: float, spread: float) -> None:
 class Query(NamedTuple):
     """A post as it is compared: made once, asked several times."""
 
-    ids: Ids
+    ids: Ids | npt.NDArray[np.int32]
     """Buckets of its terms, shape (terms,)."""
     weights: Floats
     """Their tf-idf weights now, shape (terms,)."""
@@ -202,14 +203,16 @@ class Index:
             return Query(ids, weights, length, None, 0)
         return Query(ids, weights, length, vector.bytes * vector.scale, self._models.get(model, 0))
 
-    def query_of(self, row: int) -> Query:
-        """The same for a kept row."""
-        place = row % self._room
-        packed = np.frombuffer(self._terms[place], dtype=np.int32).astype(np.int64)
-        ids = buckets_of(packed)
-        weights = self._weights(packed, ids)
-        vector, model = self._vectors.of(place)
-        return Query(ids, weights, float(weights @ weights), vector if model else None, model)
+    def queries(self, rows: Rows) -> list[Query]:
+        """The same for kept rows."""
+        ends = np.searchsorted(rows.owner, np.arange(len(rows.numbers) + 1)).tolist()
+        found = []
+        for place, (start, end) in enumerate(pairwise(ends)):
+            weights, model = rows.weights[start:end], int(rows.made_by[place])
+            vector = rows.vectors[place] * rows.scales[place] if model else None
+            length = float(weights @ weights)
+            found.append(Query(rows.ids[start:end], weights, length, vector, model))
+        return found
 
     def _weights(self, packed: npt.NDArray[Any], ids: npt.NDArray[Any]) -> Floats:
         """Damped count times idf of the kept posts times how uncommon the term is in general."""
@@ -268,28 +271,33 @@ class Index:
             *self._vectors.at(places),
         )  # fmt: skip
 
-    def cosines(self, query: Query, rows: Rows) -> Floats:
-        """Tf-idf cosine of a post with each of the rows, shape (rows,).
+    def cosines(self, queries: Sequence[Query], rows: Rows) -> Floats:
+        """Tf-idf cosine of posts with each of the rows, shape (posts, rows).
 
         Less where they have fewer than `ENOUGH` terms in common: one may be chance in short texts.
         """
         count = len(rows.numbers)
-        self._query[query.ids] = query.weights
-        ours = self._query[rows.ids]
-        self._query[query.ids] = 0.0
-        shared = np.flatnonzero(ours != 0.0)  # of truth values it is several times as fast
-        owner = rows.owner[shared]
-        dots = np.bincount(owner, weights=rows.weights[shared] * ours[shared], minlength=count)
-        known = np.minimum(1.0, self._uncommon[rows.ids[shared]])
-        common = np.bincount(owner, weights=known, minlength=count)
-        lengths = np.sqrt(np.maximum(rows.squares * query.length, 1e-12))
+        dots, common = np.empty((len(queries), count)), np.empty((len(queries), count))
+        for place, query in enumerate(queries):
+            self._query[query.ids] = query.weights
+            ours = self._query[rows.ids]
+            self._query[query.ids] = 0.0
+            shared = np.flatnonzero(ours != 0.0)  # of truth values it is several times as fast
+            owner, weights = rows.owner[shared], rows.weights[shared] * ours[shared]
+            known = np.minimum(1.0, self._uncommon[rows.ids[shared]])
+            dots[place] = np.bincount(owner, weights, count)
+            common[place] = np.bincount(owner, known, count)
+        lengths = np.array([[query.length] for query in queries])
+        lengths = np.sqrt(np.maximum(rows.squares * lengths, 1e-12))
         return np.asarray(dots / lengths * np.minimum(1.0, common / ENOUGH), dtype=np.float64)
 
-    def meanings(self, query: Query, rows: Rows) -> Floats:
-        """Cosine of the sentence vectors on the scale of `thresholds`, shape (rows,)."""
-        if query.vector is None or not query.model:
-            return np.full(len(rows.numbers), UNKNOWN_COSINE)
-        near = rows.vectors[:, : len(query.vector)] @ query.vector
+    def meanings(self, queries: Sequence[Query], rows: Rows) -> Floats:
+        """Cosine of the sentence vectors on the scale of `thresholds`, shape (posts, rows)."""
+        near = np.zeros((len(queries), len(rows.numbers)), dtype=np.float32)
+        for place, query in enumerate(queries):
+            if query.vector is not None and query.model:
+                near[place] = rows.vectors[:, : len(query.vector)] @ query.vector
+        models = np.array([[query.model] for query in queries])
         found = near * rows.scales * _Scale.stretch + _Scale.shift
-        same = rows.made_by == query.model
-        return np.where(same, found, UNKNOWN_COSINE).astype(np.float64)
+        known = (rows.made_by == models) & (models > 0)
+        return np.where(known, found, UNKNOWN_COSINE).astype(np.float64)

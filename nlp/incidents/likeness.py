@@ -7,6 +7,7 @@ similarity = 0.85 tf-idf cosine over character bigrams + 0.15 cosine of the sent
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -17,20 +18,23 @@ from nlp.incidents.thresholds import LATER_UNIT
 
 
 class Likeness:
-    """The similarity of a post with kept ones; its numbers are those of `thresholds`."""
+    """The similarity of posts with kept ones; its numbers are those of `thresholds`."""
 
     def __init__(self, words_share: float, shared: float, apart: float, later: float) -> None:
         self._words_share = words_share
         self._shared, self._apart, self._later = shared, apart, later
 
-    def of(self, index: Index, query: Query, item: Item, rows: Rows) -> Floats:
-        """Similarity of a post with each of the rows, shape (rows,)."""
-        gaps = np.abs(rows.times - item.time)
-        similar = self._words_share * index.cosines(query, rows)
-        similar += (1 - self._words_share) * index.meanings(query, rows)
+    def of(
+        self, index: Index, queries: Sequence[Query], items: Sequence[Item], rows: Rows
+    ) -> Floats:
+        """Similarity of each post with each of the rows, shape (posts, rows)."""
+        gaps = np.abs(rows.times - np.array([[item.time] for item in items]))
+        similar = self._words_share * index.cosines(queries, rows)
+        similar += (1 - self._words_share) * index.meanings(queries, rows)
         similar -= self._later * np.log1p(gaps / LATER_UNIT)
-        if item.keys or item.places:
-            similar += self._beside_words(index, item, rows, gaps)
+        for place, item in enumerate(items):
+            if item.keys or item.places:
+                similar[place] += self._beside_words(index, item, rows, gaps[place])
         return np.round(similar, 6)
 
     def _beside_words(self, index: Index, item: Item, rows: Rows, gaps: Floats) -> Floats:

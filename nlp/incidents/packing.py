@@ -62,6 +62,8 @@ def _counted(buckets: Ids) -> Ids:
     is_first[0] = True
     np.not_equal(buckets[1:], buckets[:-1], out=is_first[1:])
     starts = np.flatnonzero(is_first)
+    if len(starts) == len(buckets):
+        return buckets * PACK + 1
     counts = np.empty_like(starts)
     np.subtract(starts[1:], starts[:-1], out=counts[:-1])
     counts[-1] = len(buckets) - starts[-1]

@@ -86,8 +86,7 @@ def terms(text: str) -> dict[str, int]:
 def has_terms(text: str, least: int) -> bool:
     """Whether `terms` would find at least so many different ones."""
     found: set[tuple[str, ...]] = set()
-    for match in _RUN.finditer(text):
-        run = match.group()
+    for run in _RUN.findall(text):
         if run[0] < "\u3400" or len(run) == 1:
             found.add((run,))
         else:

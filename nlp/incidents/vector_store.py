@@ -38,7 +38,8 @@ class Vectors:
             self._widen(2 * slot if slot == len(self._bytes) else len(self._bytes), dims)
         self._slots[place] = slot
         self._bytes[slot, : len(vector.bytes)] = vector.bytes
-        self._bytes[slot, len(vector.bytes) :] = 0
+        if len(vector.bytes) < dims:
+            self._bytes[slot, len(vector.bytes) :] = 0
         self._scales[slot] = vector.scale
         self._made_by[slot] = model
 
