@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import heapq
 import math
+import sys
 from bisect import bisect_left
 from collections.abc import Sequence
 
@@ -178,7 +179,8 @@ class Grouper:
         """Keep `item` in a group that was decided before (from a committed batch)."""
         packed = self._packed(item)
         item.pressed = pressed(item.vector) if len(packed) else None
-        self._keep(item, group, packed, tags(item.text))
+        # of a group that is read back each post brings a text of its own
+        self._keep(item, sys.intern(group), packed, tags(item.text))
 
     def move(self, rows: Sequence[int], group: str) -> None:
         """Put kept rows into another group."""
@@ -335,15 +337,16 @@ class Grouper:
         return term_ids(without_tags(item.text))
 
     def _keep(self, item: Item, group: str, packed: Ids, marks: tuple[str, ...]) -> None:
+        root = None if item.root is None else sys.intern(item.root)  # one text for a whole thread
         kept = Kept(
-            item.id, group, item.root, item.official, marks, item.keys, item.places,
+            item.id, group, root, item.official, marks, item.keys, item.places,
             item.author, item.voice,
         )  # fmt: skip
         row = self.index.add(item.time, packed, item.pressed, item.model, kept)
         self._by_id[item.id] = row
         self._ages.add(item.time, row)
-        if item.root is not None:
-            self._roots.setdefault(item.root, []).append(row)
+        if root is not None:
+            self._roots.setdefault(root, []).append(row)
         for key in item.keys:
             self._keys.setdefault(key.name, []).append(row)
         self._enter(row, kept)
