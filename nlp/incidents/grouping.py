@@ -3,12 +3,10 @@
 A post joins the group that it is most like, when
 
     likeness = 0.7 similarity with the group's nearest post + 0.3 mean similarity with its latest
-    similarity = 0.85 tf-idf cosine over character bigrams + 0.15 cosine of the sentence vectors
-                 + what the two share beside words (`SHARED`) - 0.03 ln(1 + days between / 30)
 
-reaches `THRESHOLD`, or that mean alone, of three posts or more, `WHOLE_THRESHOLD`; else it stands
-alone and may become the first of a group. The mean over the group keeps one post that lies between
-two matters from chaining them. Eyewitnesses of one disaster share few words, so posts gain `SHARED`
+(`likeness.py` says what a similarity is) reaches `THRESHOLD`, or that mean alone, of three posts or
+more, `WHOLE_THRESHOLD`; else it stands alone and may become the first of a group. The mean over the
+group keeps one post that lies between two matters from chaining them. Eyewitnesses of one disaster share few words, so posts gain `SHARED`
 that carry one key: the same danger at the same place, or grave content that names the same official
 account. It fades with the time between them.
 This is first-story detection by nearest neighbour (Allan et al. 1998; on posts: Mazoyer et al.
@@ -33,13 +31,12 @@ from nlp.incidents.index import Index, Query
 from nlp.incidents.items import Ages, Item, Kept, Nearest
 from nlp.incidents.likeness import Likeness
 from nlp.incidents.packing import Floats, Ids, pressed, term_ids
-from nlp.incidents.terms import tags, without_tags
+from nlp.incidents.terms import without_tags
 from nlp.incidents.thresholds import (
     APART,
     LATER,
     NEAREST_SHARE,
     SHARED,
-    TAG_THRESHOLD,
     THRESHOLD,
     WHOLE_THRESHOLD,
     WORDS_SHARE,
@@ -51,8 +48,6 @@ LATEST = 12
 """Posts of a group whose mean similarity counts beside the nearest one's."""
 WEIGHED = 4
 """Groups that are looked at as a whole for one post."""
-TAG_MIN_POSTS = 4
-TAG_SHARE = 0.5
 KEY_READ = 48
 EXACT = (16, 48)
 """Fewest and most candidates that are compared: the fewer posts are kept, the more are looked at,
@@ -80,7 +75,6 @@ class Grouper:
         *,
         threshold: float = THRESHOLD,
         words_share: float = WORDS_SHARE,
-        tag_threshold: float = TAG_THRESHOLD,
         nearest_share: float = NEAREST_SHARE,
         shared: float = SHARED,
         apart: float = APART,
@@ -91,14 +85,13 @@ class Grouper:
         """The numbers are given for ablations and tuning only."""
         self.window = window_seconds
         self.max_kept = max_kept
-        self.threshold, self._tag_threshold = threshold, tag_threshold
+        self.threshold = threshold
         self._nearest_share, self._whole = nearest_share, whole
         self.watermark = -math.inf
         self.index = Index()
         self._likeness = Likeness(words_share, shared, apart, later)
         self._by_id: dict[str, int] = {}
         self._roots: dict[str, list[int]] = {}
-        self._tags: dict[str, dict[str, int]] = {}
         self._keys: dict[str, list[int]] = {}
         self._groups: dict[str, list[int]] = {}
         """Rows of each group, but for a post that is alone in the group that bears its id: most."""
@@ -169,10 +162,9 @@ class Grouper:
         """Assign `item` and keep it; returns its group and what was near."""
         packed = self._packed(item)
         item.pressed = pressed(item.vector) if len(packed) else None
-        marks = tags(item.text)
-        chosen, nearest = self._choose(item, packed, marks)
+        chosen, nearest = self._choose(item, packed)
         group = chosen or item.id
-        self._keep(item, group, packed, marks)
+        self._keep(item, group, packed)
         return group, nearest
 
     def restore(self, item: Item, group: str) -> None:
@@ -180,7 +172,7 @@ class Grouper:
         packed = self._packed(item)
         item.pressed = pressed(item.vector) if len(packed) else None
         # of a group that is read back each post brings a text of its own
-        self._keep(item, sys.intern(group), packed, tags(item.text))
+        self._keep(item, sys.intern(group), packed)
 
     def move(self, rows: Sequence[int], group: str) -> None:
         """Put kept rows into another group."""
@@ -206,9 +198,7 @@ class Grouper:
 
     # ---- choosing
 
-    def _choose(
-        self, item: Item, packed: Ids, marks: tuple[str, ...]
-    ) -> tuple[str | None, Nearest]:
+    def _choose(self, item: Item, packed: Ids) -> tuple[str | None, Nearest]:
         root_group, root_official = self._root_group(item)
         if item.root is not None and not item.by_words:
             return root_group, _NOBODY
@@ -217,9 +207,7 @@ class Grouper:
         nearest = self.nearest(packed, item)
         if nearest.group is not None and nearest.similarity >= self.threshold:
             return nearest.group, nearest
-        if root_group is not None:
-            return root_group, nearest
-        return self._by_tag(packed, item, marks), nearest
+        return root_group, nearest
 
     def _root_group(self, item: Item) -> tuple[str | None, bool]:
         """(group of the item's thread, whether an official account began the thread)."""
@@ -232,7 +220,7 @@ class Grouper:
         rows = self._roots.get(item.root)
         return (self.index.kept(rows[0]).group, False) if rows else (None, False)
 
-    def nearest(self, packed: Ids, item: Item, *, only: str | None = None) -> Nearest:
+    def nearest(self, packed: Ids, item: Item) -> Nearest:
         """The nearest kept post's group, and the nearest of any other group."""
         if not len(packed):
             return _NOBODY
@@ -240,10 +228,8 @@ class Grouper:
         exact = max(EXACT[0], min(EXACT[1], EXACT_OF // max(1, len(self.index))))
         terms = QUERY_TERMS * exact // EXACT[0]
         rows = self._near_in_time(self.index.candidates(query, terms, 2 * exact), item.time)
-        if only is not None:
-            rows = [row for row in rows if self.index.kept(row).group == only]
         rows = rows[:exact]
-        if only is None and item.keys:
+        if item.keys:
             rows = list(dict.fromkeys([*rows, *self._key_rows(item)]))
         if not rows:
             return _NOBODY
@@ -253,8 +239,7 @@ class Grouper:
             group = self.index.kept(row).group
             if value > best.get(group, -1.0):
                 best[group] = value
-        if only is None:
-            self._as_a_whole(query, item, best, known)
+        self._as_a_whole(query, item, best, known)
         ranked = self._ranked(best)
         if len(ranked) == 1:
             return Nearest(best[ranked[0]], ranked[0])
@@ -316,19 +301,6 @@ class Grouper:
         ]
         return self._likeness.of(self.index, self.index.queries(one), items, other)
 
-    def _by_tag(self, packed: Ids, item: Item, marks: tuple[str, ...]) -> str | None:
-        """A tag that belongs to one group (not to everything) lowers the bar for that group."""
-        for mark in marks:
-            groups = self._tags.get(mark)
-            if not groups:
-                continue
-            group, count = max(groups.items(), key=lambda pair: (pair[1], pair[0]))
-            if count < TAG_MIN_POSTS or count < TAG_SHARE * sum(groups.values()):
-                continue
-            if self.nearest(packed, item, only=group).similarity >= self._tag_threshold:
-                return group
-        return None
-
     # ---- keeping
 
     def _packed(self, item: Item) -> Ids:
@@ -336,10 +308,10 @@ class Grouper:
             return np.zeros(0, dtype=np.int64)
         return term_ids(without_tags(item.text))
 
-    def _keep(self, item: Item, group: str, packed: Ids, marks: tuple[str, ...]) -> None:
+    def _keep(self, item: Item, group: str, packed: Ids) -> None:
         root = None if item.root is None else sys.intern(item.root)  # one text for a whole thread
         kept = Kept(
-            item.id, group, root, item.official, marks, item.keys, item.places,
+            item.id, group, root, item.official, item.keys, item.places,
             item.author, item.voice,
         )  # fmt: skip
         row = self.index.add(item.time, packed, item.pressed, item.model, kept)
@@ -359,20 +331,10 @@ class Grouper:
             self._groups[kept.group] = sorted((*others, row))
         elif kept.group != kept.id:
             self._groups[kept.group] = [row]
-        for mark in kept.tags:
-            counts = self._tags.setdefault(mark, {})
-            counts[kept.group] = counts.get(kept.group, 0) + 1
 
     def _leave(self, row: int, kept: Kept) -> None:
         if kept.group in self._groups:
             _remove(self._groups, kept.group, row)
-        for mark in kept.tags:
-            counts = self._tags[mark]
-            counts[kept.group] -= 1
-            if not counts[kept.group]:
-                del counts[kept.group]
-            if not counts:
-                del self._tags[mark]
 
     def _drop(self, row: int) -> tuple[str, str]:
         kept = self.index.kept(row)

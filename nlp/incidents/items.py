@@ -59,7 +59,6 @@ class Kept:
     group: str
     root: str | None
     official: bool
-    tags: tuple[str, ...]
     keys: tuple[Key, ...]
     places: tuple[str, ...]
     author: str

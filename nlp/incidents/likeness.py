@@ -1,7 +1,9 @@
 """How like two posts are: in words, in meaning, in time, and in what they share beside words.
 
-similarity = 0.85 tf-idf cosine over character bigrams + 0.15 cosine of the sentence vectors
-             + what the two share beside words (`SHARED`) - 0.03 ln(1 + days between / 30)
+    similarity = 0.85 tf-idf cosine over character bigrams + 0.15 cosine of the sentence vectors
+                 + what the two share beside words (`SHARED`) - 0.03 ln(1 + days between / 30)
+
+Several posts are compared with the same rows in one go, to the last bit as one by one.
 """
 
 from __future__ import annotations
