@@ -6,9 +6,9 @@ A post joins the group that it is most like, when
 
 (`likeness.py` says what a similarity is) reaches `THRESHOLD`, or that mean alone, of three posts or
 more, `WHOLE_THRESHOLD`; else it stands alone and may become the first of a group. The mean over the
-group keeps one post that lies between two matters from chaining them. Eyewitnesses of one disaster share few words, so posts gain `SHARED`
-that carry one key: the same danger at the same place, or grave content that names the same official
-account. It fades with the time between them.
+group keeps one post that lies between two matters from chaining them. Eyewitnesses of one disaster
+share few words, so posts gain `SHARED` that carry one key: the same danger at the same place, or
+grave content that names the same official account. It fades with the time between them.
 This is first-story detection by nearest neighbour (Allan et al. 1998; on posts: Mazoyer et al.
 2020, twembeddings). What each part earns stands in docs/incidents.md.
 
