@@ -58,7 +58,6 @@ ABLATIONS: dict[str, dict[str, float]] = {
     "nearest post only": {"nearest_share": 1.0},
     "no keys of danger and place": {"shared": 0.0},
     "places apart cost nothing": {"apart": 0.0},
-    "topic tags lower no bar": {"tag_threshold": 9.0},
     "window of 48 h": {"window_seconds": YARDSTICK_WINDOW},
 }
 ABLATION_THRESHOLDS = {"words only": np.arange(0.06, 0.2, 0.02).tolist(),

@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from huiyin.records import Analysis, Post
 from huiyin.vectors import unpack
 from nlp.incidents.dividing import alike, parts
@@ -35,11 +33,11 @@ LookUp = Callable[[Sequence[str]], Iterable[Post]]
 def item(post: Post) -> Item:
     """A post as grouping sees it."""
     analysis = post.analysis
-    vector = None
-    if analysis is not None and analysis.vector:
-        vector = np.asarray(unpack([analysis.vector])[0], dtype=np.float32)
     text = plain(post.title, post.text)
     words = by_words(post)
+    vector = None
+    if words and analysis is not None and analysis.vector:  # what goes with its root needs none
+        vector = unpack([analysis.vector])[0]
     return Item(
         id=post.id,
         time=post.created_at.timestamp(),

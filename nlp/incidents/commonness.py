@@ -41,6 +41,6 @@ def weights_of(levels: npt.NDArray[np.uint8], total: int) -> npt.NDArray[np.floa
 
 @cache
 def weights() -> npt.NDArray[np.float64]:
-    """The shipped weights of the buckets of `index.term_ids`. Raises OSError without the file."""
+    """The shipped weights of the buckets of `packing.term_ids`. Raises OSError without the file."""
     with np.load(TABLE) as table:
         return weights_of(table["levels"], int(table["total"]))

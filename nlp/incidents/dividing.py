@@ -14,7 +14,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
 from nlp.incidents.grouping import Grouper
-from nlp.incidents.index import Floats
+from nlp.incidents.packing import Floats
 from nlp.incidents.thresholds import (
     BRIDGES,
     DIVIDE_BELOW,

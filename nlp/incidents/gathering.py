@@ -57,6 +57,7 @@ class Member:
     original: bool
     """False for comments and reposts."""
     copy_key: tuple[int, ...]
+    """Sketch of a voice's text."""
     content: Content
     title: str | None
     text: str
@@ -100,32 +101,40 @@ def member(post: Post) -> Member:
     whole = plain(post.title, post.text)
     content = judge(f"{post.title or ''} {own_words(post.text)}", post.analysis)
     original = post.root is None or post.root == post.id
-    if not original and not (post.analysis and post.analysis.needs_answer >= WANTS_ANSWER):
-        content = replace(content, weight=round(content.weight * REPLY_FACTOR, 4))
-    content = _one_of_a_kind(content)
+    voice = by_words(post) and speaks(post)
+    in_full = original or (post.analysis and post.analysis.needs_answer >= WANTS_ANSWER)
+    content = _one_of_a_kind(content, 1.0 if in_full else REPLY_FACTOR)
     return Member(
         id=post.id,
         time=post.created_at.timestamp(),
         delay=(post.collected_at - post.created_at).total_seconds(),
         author=post.author.key or post.id,
         author_kind=post.author.kind,
-        voice=by_words(post) and speaks(post),
+        voice=voice,
         original=original,
-        copy_key=sketch(whole),
+        copy_key=sketch(whole) if voice else (),
         content=content,
         title=post.title,
         text=text,
         places=post.analysis.places if post.analysis else (),
-        accounts=tuple(dict.fromkeys((*post.offices, *post.mentions))),
+        accounts=_accounts(post.offices, post.mentions),
         struck=_struck(whole, content, post),
         category=next(iter(post.analysis.category.path), "") if post.analysis else "",
     )
 
 
 @lru_cache(maxsize=4096)
-def _one_of_a_kind(content: Content) -> Content:
+def _one_of_a_kind(content: Content, factor: float) -> Content:
     """Equal contents are one object: most posts say nothing grave, in the same way."""
-    return content
+    if factor == 1.0:
+        return content
+    return replace(content, weight=round(content.weight * factor, 4))
+
+
+@lru_cache(maxsize=4096)
+def _accounts(offices: tuple[str, ...], mentions: tuple[str, ...]) -> tuple[str, ...]:
+    """Official accounts of a post, each once; one object for all posts that name the same."""
+    return tuple(dict.fromkeys((*offices, *mentions)))
 
 
 def _struck(text: str, content: Content, post: Post) -> tuple[str, ...]:
@@ -188,9 +197,6 @@ class Gathering:
         self.evidence: list[Member] = []
         self.voices: list[Member] = []
         self.authors: set[str] = set()
-        self.spreaders: set[int] = set()
-        self.delays: list[float] = []
-        self.accounts: dict[str, int] = {}
         self._members: list[Member] = []
         self._nodes = _Voices()
         for one in members:
@@ -202,14 +208,12 @@ class Gathering:
         self._members.append(one)
         self.first = min(self.first, one.time)
         self.last = max(self.last, one.time)
-        self.delays.append(one.delay)
-        for account in one.accounts:
-            self.accounts[account] = self.accounts.get(account, 0) + 1
-        if len(self.evidence) < EVIDENCE or one.order < self.evidence[-1].order:
+        if not self.evidence or one.order > self.evidence[-1].order:  # as most do
+            self.evidence.append(one)
+        else:
             insort(self.evidence, one, key=lambda kept: kept.order)
-            del self.evidence[EVIDENCE:]
+        del self.evidence[EVIDENCE:]
         if not one.voice:
-            self.spreaders.add(hash_author(one.author))
             return
         self.voices.append(one)
         self.authors.add(one.author)
@@ -242,8 +246,3 @@ def voice_of(posts: list[Member]) -> Voice:
     struck = frozenset(key for one in posts for key in one.struck)
     bare = max(one.content.bare for one in posts) if struck else 0.0
     return Voice(posts[0].time, gravest.content.weight, kind.name, kind.hourly, struck, bare)
-
-
-def hash_author(key: str) -> int:
-    """A small stand-in for an author key; only for counting."""
-    return hash(key)

@@ -3,14 +3,12 @@
 A post joins the group that it is most like, when
 
     likeness = 0.7 similarity with the group's nearest post + 0.3 mean similarity with its latest
-    similarity = 0.85 tf-idf cosine over character bigrams + 0.15 cosine of the sentence vectors
-                 + what the two share beside words (`SHARED`) - 0.03 ln(1 + days between / 30)
 
-reaches `THRESHOLD`, or that mean alone, of three posts or more, `WHOLE_THRESHOLD`; else it stands
-alone and may become the first of a group. The mean over the group keeps one post that lies between
-two matters from chaining them. Eyewitnesses of one disaster share few words, so posts gain `SHARED`
-that carry one key: the same danger at the same place, or grave content that names the same official
-account. It fades with the time between them.
+(`likeness.py` says what a similarity is) reaches `THRESHOLD`, or that mean alone, of three posts or
+more, `WHOLE_THRESHOLD`; else it stands alone and may become the first of a group. The mean over the
+group keeps one post that lies between two matters from chaining them. Eyewitnesses of one disaster
+share few words, so posts gain `SHARED` that carry one key: the same danger at the same place, or
+grave content that names the same official account. It fades with the time between them.
 This is first-story detection by nearest neighbour (Allan et al. 1998; on posts: Mazoyer et al.
 2020, twembeddings). What each part earns stands in docs/incidents.md.
 
@@ -22,22 +20,23 @@ from __future__ import annotations
 
 import heapq
 import math
+import sys
 from bisect import bisect_left
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from nlp.incidents.index import Floats, Ids, Index, Query, pressed, term_ids
-from nlp.incidents.items import Ages, Item, Kept, Nearest, apart
-from nlp.incidents.terms import tags, without_tags
+from nlp.incidents.index import Index, Query
+from nlp.incidents.items import Ages, Item, Kept, Nearest
+from nlp.incidents.likeness import Likeness
+from nlp.incidents.packing import Floats, Ids, pressed, term_ids
+from nlp.incidents.terms import without_tags
 from nlp.incidents.thresholds import (
     APART,
     LATER,
-    LATER_UNIT,
     NEAREST_SHARE,
     SHARED,
-    TAG_THRESHOLD,
     THRESHOLD,
     WHOLE_THRESHOLD,
     WORDS_SHARE,
@@ -49,8 +48,6 @@ LATEST = 12
 """Posts of a group whose mean similarity counts beside the nearest one's."""
 WEIGHED = 4
 """Groups that are looked at as a whole for one post."""
-TAG_MIN_POSTS = 4
-TAG_SHARE = 0.5
 KEY_READ = 48
 EXACT = (16, 48)
 """Fewest and most candidates that are compared: the fewer posts are kept, the more are looked at,
@@ -78,7 +75,6 @@ class Grouper:
         *,
         threshold: float = THRESHOLD,
         words_share: float = WORDS_SHARE,
-        tag_threshold: float = TAG_THRESHOLD,
         nearest_share: float = NEAREST_SHARE,
         shared: float = SHARED,
         apart: float = APART,
@@ -89,15 +85,13 @@ class Grouper:
         """The numbers are given for ablations and tuning only."""
         self.window = window_seconds
         self.max_kept = max_kept
-        self.threshold, self._tag_threshold = threshold, tag_threshold
-        self._words_share, self._nearest_share = words_share, nearest_share
-        self._shared, self._apart, self._later = shared, apart, later
-        self._whole = whole
+        self.threshold = threshold
+        self._nearest_share, self._whole = nearest_share, whole
         self.watermark = -math.inf
         self.index = Index()
+        self._likeness = Likeness(words_share, shared, apart, later)
         self._by_id: dict[str, int] = {}
         self._roots: dict[str, list[int]] = {}
-        self._tags: dict[str, dict[str, int]] = {}
         self._keys: dict[str, list[int]] = {}
         self._groups: dict[str, list[int]] = {}
         """Rows of each group, but for a post that is alone in the group that bears its id: most."""
@@ -168,17 +162,17 @@ class Grouper:
         """Assign `item` and keep it; returns its group and what was near."""
         packed = self._packed(item)
         item.pressed = pressed(item.vector) if len(packed) else None
-        marks = tags(item.text)
-        chosen, nearest = self._choose(item, packed, marks)
+        chosen, nearest = self._choose(item, packed)
         group = chosen or item.id
-        self._keep(item, group, packed, marks)
+        self._keep(item, group, packed)
         return group, nearest
 
     def restore(self, item: Item, group: str) -> None:
         """Keep `item` in a group that was decided before (from a committed batch)."""
         packed = self._packed(item)
         item.pressed = pressed(item.vector) if len(packed) else None
-        self._keep(item, group, packed, tags(item.text))
+        # of a group that is read back each post brings a text of its own
+        self._keep(item, sys.intern(group), packed)
 
     def move(self, rows: Sequence[int], group: str) -> None:
         """Put kept rows into another group."""
@@ -204,9 +198,7 @@ class Grouper:
 
     # ---- choosing
 
-    def _choose(
-        self, item: Item, packed: Ids, marks: tuple[str, ...]
-    ) -> tuple[str | None, Nearest]:
+    def _choose(self, item: Item, packed: Ids) -> tuple[str | None, Nearest]:
         root_group, root_official = self._root_group(item)
         if item.root is not None and not item.by_words:
             return root_group, _NOBODY
@@ -215,9 +207,7 @@ class Grouper:
         nearest = self.nearest(packed, item)
         if nearest.group is not None and nearest.similarity >= self.threshold:
             return nearest.group, nearest
-        if root_group is not None:
-            return root_group, nearest
-        return self._by_tag(packed, item, marks), nearest
+        return root_group, nearest
 
     def _root_group(self, item: Item) -> tuple[str | None, bool]:
         """(group of the item's thread, whether an official account began the thread)."""
@@ -230,7 +220,7 @@ class Grouper:
         rows = self._roots.get(item.root)
         return (self.index.kept(rows[0]).group, False) if rows else (None, False)
 
-    def nearest(self, packed: Ids, item: Item, *, only: str | None = None) -> Nearest:
+    def nearest(self, packed: Ids, item: Item) -> Nearest:
         """The nearest kept post's group, and the nearest of any other group."""
         if not len(packed):
             return _NOBODY
@@ -238,21 +228,18 @@ class Grouper:
         exact = max(EXACT[0], min(EXACT[1], EXACT_OF // max(1, len(self.index))))
         terms = QUERY_TERMS * exact // EXACT[0]
         rows = self._near_in_time(self.index.candidates(query, terms, 2 * exact), item.time)
-        if only is not None:
-            rows = [row for row in rows if self.index.kept(row).group == only]
         rows = rows[:exact]
-        if only is None and item.keys:
+        if item.keys:
             rows = list(dict.fromkeys([*rows, *self._key_rows(item)]))
         if not rows:
             return _NOBODY
-        known = dict(zip(rows, self._similar(query, item, rows).tolist(), strict=True))
+        known = dict(zip(rows, self._similar(query, item, rows), strict=True))
         best: dict[str, float] = {}
         for row, value in known.items():
             group = self.index.kept(row).group
             if value > best.get(group, -1.0):
                 best[group] = value
-        if only is None:
-            self._as_a_whole(query, item, best, known)
+        self._as_a_whole(query, item, best, known)
         ranked = self._ranked(best)
         if len(ranked) == 1:
             return Nearest(best[ranked[0]], ranked[0])
@@ -262,17 +249,10 @@ class Grouper:
         """Groups by their similarity, the older first where it is the same."""
         return sorted(best, key=lambda group: (-best[group], self.rows(group)[0]))
 
-    def _similar(self, query: Query, item: Item, rows: Sequence[int]) -> Floats:
-        similar = self._words_share * self.index.cosines(query, rows)
-        similar += (1 - self._words_share) * self.index.meanings(query, rows)
-        similar -= self._later * np.log1p(self._gaps(item, rows) / LATER_UNIT)
-        if item.keys or item.places:
-            similar += self._beside_words(item, rows)
-        return np.round(similar, 6)
-
-    def _gaps(self, item: Item, rows: Sequence[int]) -> Floats:
-        """Seconds between the post and each of the rows, shape (rows,)."""
-        return np.abs(self.index.times(np.array(rows, dtype=np.int64)) - item.time)
+    def _similar(self, query: Query, item: Item, rows: Sequence[int]) -> list[float]:
+        similar = self._likeness.of(self.index, [query], [item], self.index.rows(rows))
+        found: list[float] = similar[0].tolist()
+        return found
 
     def _as_a_whole(
         self, query: Query, item: Item, best: dict[str, float], known: dict[int, float]
@@ -288,8 +268,7 @@ class Grouper:
         latest = {group: self.worded(group)[-LATEST:] for group in self._ranked(likely)[:WEIGHED]}
         missing = [row for some in latest.values() for row in some if row not in known]
         if missing:
-            similar = self._similar(query, item, missing).tolist()
-            known = known | dict(zip(missing, similar, strict=True))
+            known = known | dict(zip(missing, self._similar(query, item, missing), strict=True))
         for group, some in latest.items():
             mean = sum(known[row] for row in some) / len(some)
             whole = self._nearest_share * best[group] + (1 - self._nearest_share) * mean
@@ -313,42 +292,14 @@ class Grouper:
         }
         return heapq.nlargest(KEY_READ, rows)
 
-    def _beside_words(self, item: Item, rows: Sequence[int]) -> Floats:
-        """What is added for common keys and taken for places apart, shape (rows,)."""
-        found = np.zeros(len(rows))
-        ours = {key.name for key in item.keys}
-        for place, row in enumerate(rows):
-            kept = self.index.kept(row)
-            far = bool(item.places and kept.places) and apart(item.places, kept.places)
-            common = [key for key in kept.keys if key.name in ours and (key.wide or not far)]
-            if common:
-                gap = abs(self.index.time(row) - item.time)
-                found[place] = self._shared * max(math.exp(-gap / key.fades) for key in common)
-            elif far:
-                found[place] = -self._apart
-        return found
-
     def similarities(self, ours: Sequence[int], theirs: Sequence[int]) -> Floats:
         """How alike kept rows are, shape (ours, theirs)."""
-        found = np.zeros((len(ours), len(theirs)))
-        for place, row in enumerate(ours):
-            kept = self.index.kept(row)
-            one = Item(kept.id, self.index.time(row), "", keys=kept.keys, places=kept.places)
-            found[place] = self._similar(self.index.query_of(row), one, theirs)
-        return found
-
-    def _by_tag(self, packed: Ids, item: Item, marks: tuple[str, ...]) -> str | None:
-        """A tag that belongs to one group (not to everything) lowers the bar for that group."""
-        for mark in marks:
-            groups = self._tags.get(mark)
-            if not groups:
-                continue
-            group, count = max(groups.items(), key=lambda pair: (pair[1], pair[0]))
-            if count < TAG_MIN_POSTS or count < TAG_SHARE * sum(groups.values()):
-                continue
-            if self.nearest(packed, item, only=group).similarity >= self._tag_threshold:
-                return group
-        return None
+        one, other = self.index.rows(ours), self.index.rows(theirs)
+        items = [
+            Item(kept.id, time, "", keys=kept.keys, places=kept.places)
+            for kept, time in zip(self.posts(ours), one.times.tolist(), strict=True)
+        ]
+        return self._likeness.of(self.index, self.index.queries(one), items, other)
 
     # ---- keeping
 
@@ -357,16 +308,17 @@ class Grouper:
             return np.zeros(0, dtype=np.int64)
         return term_ids(without_tags(item.text))
 
-    def _keep(self, item: Item, group: str, packed: Ids, marks: tuple[str, ...]) -> None:
+    def _keep(self, item: Item, group: str, packed: Ids) -> None:
+        root = None if item.root is None else sys.intern(item.root)  # one text for a whole thread
         kept = Kept(
-            item.id, group, item.root, item.official, marks, item.keys, item.places,
+            item.id, group, root, item.official, item.keys, item.places,
             item.author, item.voice,
         )  # fmt: skip
         row = self.index.add(item.time, packed, item.pressed, item.model, kept)
         self._by_id[item.id] = row
         self._ages.add(item.time, row)
-        if item.root is not None:
-            self._roots.setdefault(item.root, []).append(row)
+        if root is not None:
+            self._roots.setdefault(root, []).append(row)
         for key in item.keys:
             self._keys.setdefault(key.name, []).append(row)
         self._enter(row, kept)
@@ -379,20 +331,10 @@ class Grouper:
             self._groups[kept.group] = sorted((*others, row))
         elif kept.group != kept.id:
             self._groups[kept.group] = [row]
-        for mark in kept.tags:
-            counts = self._tags.setdefault(mark, {})
-            counts[kept.group] = counts.get(kept.group, 0) + 1
 
     def _leave(self, row: int, kept: Kept) -> None:
         if kept.group in self._groups:
             _remove(self._groups, kept.group, row)
-        for mark in kept.tags:
-            counts = self._tags[mark]
-            counts[kept.group] -= 1
-            if not counts[kept.group]:
-                del counts[kept.group]
-            if not counts:
-                del self._tags[mark]
 
     def _drop(self, row: int) -> tuple[str, str]:
         kept = self.index.kept(row)

@@ -10,35 +10,34 @@ filled again answers the same.
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from nlp.incidents import commonness
-from nlp.incidents.terms import latin
+from nlp.incidents.packing import (
+    BUCKETS,
+    PACK,
+    Floats,
+    Ids,
+    Pressed,
+    Vector,
+    buckets_of,
+    counts_of,
+)  # fmt: skip
 from nlp.incidents.thresholds import MEAN_COSINE, SPREAD_COSINE, UNKNOWN_COSINE
+from nlp.incidents.vector_store import Vectors
 
 if TYPE_CHECKING:
     from nlp.incidents.items import Kept
 
-Ids = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-Vector = npt.NDArray[np.float32]
-Bytes = npt.NDArray[np.int8]
-
-BUCKETS_BITS = 20
-BUCKETS = 1 << BUCKETS_BITS
 RING = 24
-MAX_TERMS = 200
 FIRST_ROOM = 1 << 12
 ENOUGH = 4
 """Common terms from which a cosine counts in full; one that is common in general is less than 1."""
-PACK = 16
-"""A packed term is its bucket times this, and its count."""
-_MIX = np.uint64(0x9E3779B97F4A7C15)
 _DAMPED = np.array([0.0, *(1 + math.log(count) for count in range(1, PACK))])
 _LOG_UNSEEN = math.log(1.5)
 
@@ -55,48 +54,10 @@ def scale_cosines(mean: float, spread: float) -> None:
     _Scale.stretch, _Scale.shift = 0.08 / spread, 0.5 - mean * 0.08 / spread
 
 
-def term_ids(text: str) -> Ids:
-    """Packed terms of a cleaned text, shape (distinct terms,): bucket * 16 + count (at most 15).
-
-    Terms are character bigrams of Chinese runs, single characters that stand alone, and whole Latin
-    words and numbers, as in `terms.terms`; two terms may share a bucket.
-    """
-    if not text:
-        return np.zeros(0, dtype=np.int64)
-    chars = np.frombuffer(text.encode("utf-32-le", "replace"), dtype=np.uint32)
-    han = (chars >= 0x3400) & (chars <= 0x9FFF)
-    wide = chars.astype(np.uint64)
-    both = han[:-1] & han[1:]
-    keys = (wide[:-1][both] << np.uint64(20)) ^ wide[1:][both]
-    alone = han.copy()
-    alone[:-1] &= ~han[1:]
-    alone[1:] &= ~han[:-1]
-    parts = [keys]
-    if alone.any():
-        parts.append(wide[alone])
-    if not han.all():
-        words = [zlib.crc32(word.encode()) | 1 << 40 for word in latin(text)]
-        if words:
-            parts.append(np.array(words, dtype=np.uint64))
-    every = np.concatenate(parts)[:MAX_TERMS] if len(parts) > 1 else keys[:MAX_TERMS]
-    buckets = (every * _MIX) >> np.uint64(64 - BUCKETS_BITS)
-    ids, counts = np.unique(buckets.astype(np.int64), return_counts=True)
-    return np.asarray(ids * PACK + np.minimum(counts, PACK - 1), dtype=np.int64)
-
-
-class Pressed(NamedTuple):
-    """A vector as it is kept."""
-
-    bytes: Bytes
-    """Shape (dims,), the largest one 127."""
-    scale: np.float32
-    """What they must be multiplied with for unit length."""
-
-
 class Query(NamedTuple):
     """A post as it is compared: made once, asked several times."""
 
-    ids: Ids
+    ids: Ids | npt.NDArray[np.int32]
     """Buckets of its terms, shape (terms,)."""
     weights: Floats
     """Their tf-idf weights now, shape (terms,)."""
@@ -106,6 +67,28 @@ class Query(NamedTuple):
     """Its vector as 8 bits would keep it, unit length; None = it has none."""
     model: int
     """Number of the model that made the vector; 0 = none."""
+
+
+class Rows(NamedTuple):
+    """Kept rows as posts are compared with them: read once, asked for each post."""
+
+    numbers: list[int]
+    times: Floats
+    """Shape (rows,); likewise the others without a word."""
+    ids: npt.NDArray[np.int32]
+    """Buckets of the terms of all of them, one row after the other, shape (terms,)."""
+    owner: Ids
+    """To which row in `numbers` each term belongs, shape (terms,)."""
+    weights: Floats
+    """Tf-idf weights of the terms now, shape (terms,)."""
+    squares: Floats
+    """Of the lengths of their weights."""
+    vectors: Vector
+    """Shape (rows, dims)."""
+    scales: npt.NDArray[np.float32]
+    """What their vectors must be multiplied with for unit length."""
+    made_by: npt.NDArray[np.int16]
+    """Numbers of the models that made their vectors; 0 = none."""
 
 
 class Index:
@@ -127,9 +110,7 @@ class Index:
         """Time of a kept row at row % room; nan where none is kept. The others lie likewise."""
         self._terms: list[bytes] = [b""] * self._room
         self._posts: list[Kept | None] = [None] * self._room
-        self._vectors = np.zeros((self._room, 0), dtype=np.int8)
-        self._scales = np.zeros(self._room, dtype=np.float32)
-        self._made_by = np.zeros(self._room, dtype=np.int16)
+        self._vectors = Vectors(self._room)
         self._gains = np.zeros(self._room, dtype=np.float64)
         self._first = np.zeros(self._room, dtype=np.int64)
         self._oldest = 0
@@ -151,26 +132,20 @@ class Index:
         self._kept += 1
         if len(packed):
             self._terms[place] = packed.astype(np.int32).tobytes()
-            ids = packed // PACK
+            ids = buckets_of(packed)
             written = self._written[ids]
             self._ring[ids, written % RING] = row + 1
             self._written[ids] = written + 1
-            seen = self._seen[ids] + 1
-            self._seen[ids] = seen
-            self._log_seen[ids] = np.log(seen + 1.5) - _LOG_UNSEEN
+            self._count(ids, 1)
             if vector is not None:
-                self._keep_vector(place, vector, model)
+                number = self._models.setdefault(model, len(self._models))
+                self._vectors.add(place, vector, number)
         return row
 
-    def _keep_vector(self, place: int, vector: Pressed, model: str) -> None:
-        dims = len(vector.bytes)
-        if self._vectors.shape[1] < dims:
-            wider = np.zeros((self._room, dims), dtype=np.int8)
-            wider[:, : self._vectors.shape[1]] = self._vectors
-            self._vectors = wider
-        self._vectors[place, :dims] = vector.bytes
-        self._scales[place] = vector.scale
-        self._made_by[place] = self._models.setdefault(model, len(self._models))
+    def _count(self, ids: npt.NDArray[Any], more: int) -> None:
+        seen = self._seen[ids] + more
+        self._seen[ids] = seen
+        self._log_seen[ids] = np.log(seen + 1.5) - _LOG_UNSEEN
 
     def kept(self, row: int) -> Kept:
         """What is known of the post of a kept row. Raises KeyError for any other row."""
@@ -184,14 +159,12 @@ class Index:
         place = row % self._room
         self._times[place] = np.nan
         self._posts[place] = None
-        self._made_by[place] = 0
+        self._vectors.drop(place)
         self._kept -= 1
         packed = self._terms[place]
         if packed:
-            ids = np.frombuffer(packed, dtype=np.int32) // PACK
-            seen = self._seen[ids] - 1
-            self._seen[ids] = seen
-            self._log_seen[ids] = np.log(seen + 1.5) - _LOG_UNSEEN
+            ids = buckets_of(np.frombuffer(packed, dtype=np.int32))
+            self._count(ids, -1)
             self._terms[place] = b""
 
     def _make_room(self, row: int) -> None:
@@ -211,19 +184,9 @@ class Index:
         times = np.full(self._room, np.nan)
         times[after] = self._times[before]
         self._times = times
-        self._vectors = self._moved(self._vectors, before, after)
-        self._scales = self._moved(self._scales, before, after)
-        self._made_by = self._moved(self._made_by, before, after)
+        self._vectors.move(before, after, self._room)
         self._gains = np.zeros(self._room, dtype=np.float64)
         self._first = np.zeros(self._room, dtype=np.int64)
-
-    def _moved(self, values: npt.NDArray[Any], before: Ids, after: Ids) -> npt.NDArray[Any]:
-        """The values in the room as it is now, in steps: no second copy of all of them."""
-        wider = np.zeros((self._room, *values.shape[1:]), dtype=values.dtype)
-        for start in range(0, len(before), FIRST_ROOM):
-            part = slice(start, start + FIRST_ROOM)
-            wider[after[part]] = values[before[part]]
-        return wider
 
     # ---- asking
 
@@ -233,27 +196,28 @@ class Index:
 
     def query(self, packed: Ids, vector: Pressed | None, model: str) -> Query:
         """What is asked for a post with these packed terms and this vector."""
-        ids = packed // PACK
+        ids = buckets_of(packed)
         weights = self._weights(packed, ids)
         length = float(weights @ weights)
         if vector is None:
             return Query(ids, weights, length, None, 0)
         return Query(ids, weights, length, vector.bytes * vector.scale, self._models.get(model, 0))
 
-    def query_of(self, row: int) -> Query:
-        """The same for a kept row."""
-        place = row % self._room
-        packed = np.frombuffer(self._terms[place], dtype=np.int32).astype(np.int64)
-        ids = packed // PACK
-        weights = self._weights(packed, ids)
-        model = int(self._made_by[place])
-        vector = self._vectors[place] * self._scales[place] if model else None
-        return Query(ids, weights, float(weights @ weights), vector, model)
+    def queries(self, rows: Rows) -> list[Query]:
+        """The same for kept rows."""
+        ends = np.searchsorted(rows.owner, np.arange(len(rows.numbers) + 1)).tolist()
+        found = []
+        for place, (start, end) in enumerate(pairwise(ends)):
+            weights, model = rows.weights[start:end], int(rows.made_by[place])
+            vector = rows.vectors[place] * rows.scales[place] if model else None
+            length = float(weights @ weights)
+            found.append(Query(rows.ids[start:end], weights, length, vector, model))
+        return found
 
     def _weights(self, packed: npt.NDArray[Any], ids: npt.NDArray[Any]) -> Floats:
         """Damped count times idf of the kept posts times how uncommon the term is in general."""
         idf = self._unseen() - self._log_seen[ids]
-        return np.asarray(_DAMPED[packed % PACK] * idf * self._uncommon[ids], dtype=np.float64)
+        return np.asarray(_DAMPED[counts_of(packed)] * idf * self._uncommon[ids], dtype=np.float64)
 
     def _unseen(self) -> float:
         return math.log(self._kept + 2) + 1.0 - _LOG_UNSEEN
@@ -292,48 +256,48 @@ class Index:
         """Times of kept rows, shape (rows,)."""
         return np.asarray(self._times[rows % self._room], dtype=np.float64)
 
-    def cosines(self, query: Query, rows: Sequence[int]) -> Floats:
-        """Tf-idf cosine of a post with each of the rows, shape (rows,).
+    def rows(self, numbers: Sequence[int]) -> Rows:
+        """Kept rows, to be compared with one post or several."""
+        room = self._room
+        places = np.array(numbers, dtype=np.int64) % room
+        parts = [self._terms[number % room] for number in numbers]
+        packed = np.frombuffer(b"".join(parts), dtype=np.int32)
+        ids = buckets_of(packed)
+        owner = np.repeat(np.arange(len(parts)), [len(part) // 4 for part in parts])
+        weights = self._weights(packed, ids)
+        squares = np.bincount(owner, weights=weights * weights, minlength=len(parts))
+        return Rows(
+            list(numbers), self._times[places], ids, owner, weights, squares.astype(np.float64),
+            *self._vectors.at(places),
+        )  # fmt: skip
+
+    def cosines(self, queries: Sequence[Query], rows: Rows) -> Floats:
+        """Tf-idf cosine of posts with each of the rows, shape (posts, rows).
 
         Less where they have fewer than `ENOUGH` terms in common: one may be chance in short texts.
         """
-        room, count = self._room, len(rows)
-        parts = [self._terms[row % room] for row in rows]
-        sizes = [len(part) // 4 for part in parts]
-        packed = np.frombuffer(b"".join(parts), dtype=np.int32)
-        theirs = packed // PACK
-        values = self._weights(packed, theirs)
-        self._query[query.ids] = query.weights
-        ours = self._query[theirs]
-        self._query[query.ids] = 0.0
-        owner = np.repeat(np.arange(count), sizes)
-        squares = np.bincount(owner, weights=values * values, minlength=count)
-        shared = np.flatnonzero(ours != 0.0)  # of truth values it is several times as fast
-        owner = owner[shared]
-        dots = np.bincount(owner, weights=values[shared] * ours[shared], minlength=count)
-        known = np.minimum(1.0, self._uncommon[theirs[shared]])
-        common = np.bincount(owner, weights=known, minlength=count)
-        lengths = np.sqrt(np.maximum(squares * query.length, 1e-12))
+        count = len(rows.numbers)
+        dots, common = np.empty((len(queries), count)), np.empty((len(queries), count))
+        for place, query in enumerate(queries):
+            self._query[query.ids] = query.weights
+            ours = self._query[rows.ids]
+            self._query[query.ids] = 0.0
+            shared = np.flatnonzero(ours != 0.0)  # of truth values it is several times as fast
+            owner, weights = rows.owner[shared], rows.weights[shared] * ours[shared]
+            known = np.minimum(1.0, self._uncommon[rows.ids[shared]])
+            dots[place] = np.bincount(owner, weights, count)
+            common[place] = np.bincount(owner, known, count)
+        lengths = np.array([[query.length] for query in queries])
+        lengths = np.sqrt(np.maximum(rows.squares * lengths, 1e-12))
         return np.asarray(dots / lengths * np.minimum(1.0, common / ENOUGH), dtype=np.float64)
 
-    def meanings(self, query: Query, rows: Sequence[int]) -> Floats:
-        """Cosine of the sentence vectors on the scale of `thresholds`, shape (rows,)."""
-        if query.vector is None or not query.model:
-            return np.full(len(rows), UNKNOWN_COSINE)
-        places = np.array(rows, dtype=np.int64) % self._room
-        vectors = self._vectors[places, : len(query.vector)].astype(np.float32)
-        found = (vectors @ query.vector) * self._scales[places] * _Scale.stretch + _Scale.shift
-        same = self._made_by[places] == query.model
-        return np.where(same, found, UNKNOWN_COSINE).astype(np.float64)
-
-
-def pressed(vector: Vector | None) -> Pressed | None:
-    """8-bit form of a vector of any length; None where there is none, or only zeros."""
-    if vector is None or not len(vector):
-        return None
-    peak = float(max(vector.max(), -vector.min()))
-    if not peak:
-        return None
-    small = np.rint(vector * (127.0 / peak)).astype(np.int8)
-    wide = small.astype(np.float32)
-    return Pressed(small, np.float32(1.0 / math.sqrt(float(wide @ wide))))
+    def meanings(self, queries: Sequence[Query], rows: Rows) -> Floats:
+        """Cosine of the sentence vectors on the scale of `thresholds`, shape (posts, rows)."""
+        near = np.zeros((len(queries), len(rows.numbers)), dtype=np.float32)
+        for place, query in enumerate(queries):
+            if query.vector is not None and query.model:
+                near[place] = rows.vectors[:, : len(query.vector)] @ query.vector
+        models = np.array([[query.model] for query in queries])
+        found = near * rows.scales * _Scale.stretch + _Scale.shift
+        known = (rows.made_by == models) & (models > 0)
+        return np.where(known, found, UNKNOWN_COSINE).astype(np.float64)

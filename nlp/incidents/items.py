@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
-from nlp.incidents.index import Pressed, Vector
+from nlp.incidents.packing import Pressed, Vector
 
 KEY_FADES = 3600.0
 """Seconds after which what a common key adds has fallen to 1/e; it is looked for four times as
@@ -58,7 +59,6 @@ class Kept:
     group: str
     root: str | None
     official: bool
-    tags: tuple[str, ...]
     keys: tuple[Key, ...]
     places: tuple[str, ...]
     author: str
@@ -74,8 +74,12 @@ class Nearest(NamedTuple):
     other: str | None = None
 
 
-def apart(ours: Sequence[str], theirs: Sequence[str]) -> bool:
-    """True when no place of one is, holds or lies in a place of the other."""
+@lru_cache(maxsize=8192)
+def apart(ours: tuple[str, ...], theirs: tuple[str, ...]) -> bool:
+    """True when no place of one is, holds or lies in a place of the other.
+
+    Kept, because a stream names few places: on a board it is asked forty times a post.
+    """
     return not any(
         one.startswith(other) or other.startswith(one) for one in ours for other in theirs
     )

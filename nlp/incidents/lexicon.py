@@ -35,7 +35,8 @@ DANGER_WORDS = (
     "等待救援 脱轨 地震 龙卷风 急需救 断粮 围攻 绑架 走失 送医 住院 抢救"
 )
 """What is said of people in danger, without patterns: watch lists are made of it too."""
-_DANGER = DANGER_WORDS.replace(" 着火 ", " (?<![不打])着火 ")  # 打不着火 is a stove
+_DANGER = DANGER_WORDS.replace(" 着火 ", " 着(?<![不打]着)火 ")  # 打不着火 is a stove
+# (the check stands behind the first character: by that a search skips what cannot match)
 DANGER = Kind("险情", 1.0, 0.005, _any(_DANGER))
 DISASTER = Kind(
     "自然灾害", 0.6, 0.01,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from statistics import median
@@ -69,7 +70,7 @@ def build(
         last_post_at=last,
         opened_at=opened_at,
         alerted_at=alerted_at,
-        reading_delay_seconds=float(median(gathering.delays)),
+        reading_delay_seconds=float(median(one.delay for one in gathering.members())),
     )
 
 
@@ -88,7 +89,7 @@ def _summary(sentences: Sequence[tuple[str, str]]) -> tuple[Sentence, ...]:
 
 def _accounts(gathering: Gathering) -> tuple[str, ...]:
     """Official accounts, those that most posts name first."""
-    counts = gathering.accounts
+    counts = Counter(account for one in gathering.members() for account in one.accounts)
     return tuple(sorted(counts, key=lambda account: (-counts[account], account)))
 
 

@@ -45,8 +45,9 @@ def judge(text: str, analysis: Analysis | None) -> Content:
         return Content(lexicon.PROMOTION, 0.0, figures=figures, denies=denies)
     unreal = lexicon.UNREAL_FACTOR if lexicon.UNREAL.search(text) else 1.0
     for kind in lexicon.KINDS:
-        words = tuple(dict.fromkeys(kind.words.findall(text)))[:5]
-        if words:
+        said = kind.words.findall(text)
+        if said:
+            words = tuple(dict.fromkeys(said))[:5]
             bare = kind.weight * unreal
             weight = round(bare * _attitude(analysis), 4)
             return Content(kind, weight, words, figures, denies, round(bare, 4))

@@ -12,6 +12,7 @@ import unicodedata
 import zlib
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 MAX_CHARS = 400
 """Long messages are compared by their beginning: what they are about stands there."""
@@ -63,6 +64,8 @@ def without_tags(text: str) -> str:
 
     A tag that everybody uses would glue a day together while the idf has not yet learned it.
     """
+    if "#" not in text:
+        return text
     rest = _TAG.sub(" ", text)
     return rest if sum(map(len, _RUN.findall(rest))) >= TAGLESS_CHARS else text
 
@@ -82,12 +85,12 @@ def terms(text: str) -> dict[str, int]:
 
 def has_terms(text: str, least: int) -> bool:
     """Whether `terms` would find at least so many different ones."""
-    found: set[str] = set()
+    found: set[tuple[str, ...]] = set()
     for run in _RUN.findall(text):
         if run[0] < "\u3400" or len(run) == 1:
-            found.add(run)
+            found.add((run,))
         else:
-            found.update(run[start : start + 2] for start in range(len(run) - 1))
+            found.update(pairwise(run))
         if len(found) >= least:
             return True
     return False

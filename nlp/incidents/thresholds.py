@@ -24,8 +24,6 @@ NEAREST_SHARE = 0.7
 WHOLE_THRESHOLD = 0.09
 """Or: mean similarity with the latest posts of a group of three or more. What they have in common
 by chance is different with each, so their mean scatters less than the nearest one's."""
-TAG_THRESHOLD = 0.135
-"""Similarity that is enough inside a group whose own topic tag the post carries."""
 SHARED = 0.06
 """Similarity that a common key adds at once."""
 APART = 0.05

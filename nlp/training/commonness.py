@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from nlp.incidents import commonness
-from nlp.incidents.index import BUCKETS, PACK, term_ids
+from nlp.incidents.packing import BUCKETS, PACK, term_ids
 from nlp.incidents.terms import plain
 
 TEXTS = Path("pretrain") / "short_texts.txt.xz"

@@ -15,7 +15,7 @@ from nlp.incidents import commonness
 from nlp.incidents.board import Board
 from nlp.incidents.burst import ASKS, GRAVE
 from nlp.incidents.gathering import Gathering, member
-from nlp.incidents.index import BUCKETS, PACK, term_ids
+from nlp.incidents.packing import BUCKETS, PACK, term_ids
 from tests.incidents.helpers import analysed, post
 
 DAY = 24 * 60.0

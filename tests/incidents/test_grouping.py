@@ -83,7 +83,7 @@ def test_memory_is_bounded_and_nothing_is_left_of_what_expired() -> None:
         assert len(grouper) <= 51
     grouper.expire(1e9)
     assert len(grouper) == 0
-    assert not grouper._keys and not grouper._tags and not grouper._groups
+    assert not grouper._keys and not grouper._groups
     assert not grouper.index._seen.any() and not any(grouper.index._terms)
 
 
@@ -111,3 +111,10 @@ def test_a_restored_board_decides_as_the_first_one() -> None:
         second.follow(analysed(one), step.group if step.joined else "")
     rest = posts[cut:]
     assert groups(rest, first) == groups(rest, second)
+
+
+def test_a_tag_alone_does_not_bring_a_post_into_its_group() -> None:
+    posts = [post(f"p{n}", f"#滨江爆管#{text}", n) for n, text in enumerate(BURST_MAIN)]
+    joke = post("joke", "#滨江爆管#主播让大家理性消费，网友偏不，买了十双球鞋", 30)
+    found = groups([*posts, joke])
+    assert found["joke"] == "joke"
