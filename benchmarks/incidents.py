@@ -133,7 +133,9 @@ def _tells(board: Board, group: str) -> bool:
     if gathering is None or len(gathering.authors) < least_voices(SETTINGS.min_authors):
         return False
     burst = gathering.burst(board.grouper.hourly)
-    return burst.holds(SETTINGS.min_authors, SETTINGS.min_score)
+    if not burst.holds(SETTINGS.min_authors, SETTINGS.min_score):
+        return False
+    return not burst.slow or board.is_named(group)
 
 
 # ---- events

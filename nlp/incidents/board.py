@@ -155,6 +155,10 @@ class Board:
         """Make an incident of a group whatever its size; returns its posts."""
         return self._open(group)
 
+    def is_named(self, group: str) -> bool:
+        """Whether the latest posts of a group share a name (`names`)."""
+        return self.grouper.is_named(group.removeprefix(PREFIX))
+
     # ---- merging and dividing
 
     def merge(self, ends: str, goes_on: str) -> tuple[str, ...]:

@@ -88,6 +88,11 @@ class Burst:
     def total(self) -> float:
         return self.novelty * self.growth * self.authors * self.severity
 
+    @property
+    def slow(self) -> bool:
+        """It took weeks, as on a quiet board: then it is told only if it has a name (`names`)."""
+        return self.span > SPANS[-1]
+
     def holds(self, min_voices: int, min_score: float) -> bool:
         """The rule for an alert: enough voices that say something grave, and the score.
 

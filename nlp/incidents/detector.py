@@ -199,7 +199,8 @@ class Detector:
         """True when the incident has just to be alerted."""
         if group in self._memory.alerted or at - created > QUIET:
             return False  # old news wakes nobody
-        if not self._judging.alerts(gathering, self._board.grouper.hourly):
+        hourly = self._board.grouper.hourly
+        if not self._judging.alerts(gathering, hourly, lambda: self._board.is_named(group)):
             return False
         self._memory.alerted[group] = effects.alerted[group] = at
         return True

@@ -27,14 +27,16 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from nlp.incidents.index import Index, Query
+from nlp.incidents.index import RING, Index, Query
 from nlp.incidents.items import Ages, Item, Kept, Nearest
 from nlp.incidents.likeness import Likeness
+from nlp.incidents.names import named_groups
 from nlp.incidents.packing import Floats, Ids, pressed, term_ids
 from nlp.incidents.terms import without_tags
 from nlp.incidents.thresholds import (
     APART,
     LATER,
+    NAMED,
     NEAREST_SHARE,
     SHARED,
     THRESHOLD,
@@ -80,13 +82,14 @@ class Grouper:
         apart: float = APART,
         later: float = LATER,
         whole: float = WHOLE_THRESHOLD,
+        named: float = NAMED,
         max_kept: int = MAX_KEPT,
     ) -> None:
         """The numbers are given for ablations and tuning only."""
         self.window = window_seconds
         self.max_kept = max_kept
         self.threshold = threshold
-        self._nearest_share, self._whole = nearest_share, whole
+        self._nearest_share, self._whole, self._named = nearest_share, whole, named
         self.watermark = -math.inf
         self.index = Index()
         self._likeness = Likeness(words_share, shared, apart, later)
@@ -207,7 +210,35 @@ class Grouper:
         nearest = self.nearest(packed, item)
         if nearest.group is not None and nearest.similarity >= self.threshold:
             return nearest.group, nearest
+        if root_group is None and nearest.group is not None:
+            return self._by_name(packed, item, nearest)
         return root_group, nearest
+
+    def _by_name(self, packed: Ids, item: Item, nearest: Nearest) -> tuple[str | None, Nearest]:
+        """The group that a name in the post stands for, where the post is nearly like enough."""
+        holders = [
+            [self.index.kept(row).group for row in self._near_in_time(np.array(rows), item.time)]
+            for rows in self.index.holders(packed)
+        ]
+        query, likely = self.index.query(packed, item.pressed, item.model), dict[str, float]()
+        for group in named_groups(holders, lambda group: len(self.rows(group)), RING):
+            if some := self.worded(group)[-LATEST:]:
+                similar = self._similar(query, item, some)
+                mean = sum(similar) / len(similar)
+                likely[group] = self._whole_likeness(max(similar), mean, len(some))
+        if not likely:
+            return None, nearest
+        group = self._ranked(likely)[0]
+        if likely[group] + self._named < self.threshold:
+            return None, nearest
+        if nearest.group == group:
+            return group, nearest
+        return group, Nearest(likely[group], group, nearest.similarity, nearest.group)
+
+    def is_named(self, group: str) -> bool:
+        """Whether its latest posts share a name."""
+        rows = self.worded(group)[-LATEST:]
+        return bool(rows) and self.index.share_a_name(rows)
 
     def _root_group(self, item: Item) -> tuple[str | None, bool]:
         """(group of the item's thread, whether an official account began the thread)."""
@@ -271,10 +302,14 @@ class Grouper:
             known = known | dict(zip(missing, self._similar(query, item, missing), strict=True))
         for group, some in latest.items():
             mean = sum(known[row] for row in some) / len(some)
-            whole = self._nearest_share * best[group] + (1 - self._nearest_share) * mean
-            if len(some) >= WHOLE_FROM:
-                whole = max(whole, mean + self.threshold - self._whole)
-            best[group] = round(whole, 6)
+            best[group] = self._whole_likeness(best[group], mean, len(some))
+
+    def _whole_likeness(self, nearest: float, mean: float, posts: int) -> float:
+        """Likeness with a group, of the similarity with its nearest post and with its latest."""
+        whole = self._nearest_share * nearest + (1 - self._nearest_share) * mean
+        if posts >= WHOLE_FROM:
+            whole = max(whole, mean + self.threshold - self._whole)
+        return round(whole, 6)
 
     def _near_in_time(self, rows: npt.NDArray[np.int64], time: float) -> list[int]:
         if not len(rows):

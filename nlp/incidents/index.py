@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nlp.incidents import commonness
+from nlp.incidents import commonness, names
 from nlp.incidents.packing import (
     BUCKETS,
     PACK,
@@ -247,6 +247,27 @@ class Index:
             likely = total >= np.partition(total, -limit)[-limit]
             found, total = found[likely], total[likely]
         return np.asarray(found[np.lexsort((-found, -total))[:limit]])
+
+    def holders(self, packed: Ids) -> list[list[int]]:
+        """Of each term that may be a name (`names`) the latest kept rows that have it."""
+        ids = buckets_of(packed)
+        seen = self._seen[ids]
+        rare = (seen >= names.FROM) & (seen <= names.TO) & (self._uncommon[ids] >= names.RARE)
+        found = []
+        for bucket in ids[rare].tolist():
+            rows = self._ring[bucket].astype(np.int64) - 1
+            rows = rows[rows >= max(self._oldest, self.next - self._room, 0)]
+            kept = rows[~np.isnan(self._times[rows % self._room])]
+            found.append(sorted(kept.tolist()))
+        return found
+
+    def share_a_name(self, rows: Sequence[int]) -> bool:
+        """Whether a term that may be a name is in most of the rows, and in hardly any others."""
+        terms = [np.frombuffer(self._terms[row % self._room], dtype=np.int32) for row in rows]
+        ids, counts = np.unique(buckets_of(np.concatenate(terms)), return_counts=True)
+        most = counts >= max(2.0, names.SHARED_BY * len(rows))
+        own = self._seen[ids] <= 2 * counts + 2
+        return bool((most & own & (self._uncommon[ids] >= names.RARE)).any())
 
     def time(self, row: int) -> float:
         """Time of a kept row, seconds since the epoch."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from archive.base import Archive
@@ -54,15 +55,23 @@ class Judging:
         usual = self.baselines.usual(gathering)
         return gathering.burst(stream_hourly, usual.expected if usual is not None else None)
 
-    def alerts(self, gathering: Gathering, stream_hourly: float) -> bool:
-        """Whether the burst rule holds, with the bar that the office taught for this kind."""
+    def alerts(
+        self, gathering: Gathering, stream_hourly: float, is_named: Callable[[], bool]
+    ) -> bool:
+        """Whether the burst rule holds, with the bar that the office taught for this kind.
+
+        `is_named`: whether its posts share a name; asked where it took weeks.
+        """
         least, score = self._settings.min_authors, self._settings.min_score
         if len(gathering.authors) < least_voices(least):
             return False
         voices = len(gathering.voices)
         if voices > 100 and voices % (voices // 50):
             return False  # a long chatter need not be judged at each post
-        return holds(gathering, self.burst(gathering, stream_hourly), self._learned, least, score)
+        burst = self.burst(gathering, stream_hourly)
+        if not holds(gathering, burst, self._learned, least, score):
+            return False
+        return not burst.slow or is_named()
 
     def learn(self, post: Post, group: str, gathering: Gathering | None, *, opened: bool) -> None:
         """What is normal is learned from what joins incidents; of one just opened from it all."""

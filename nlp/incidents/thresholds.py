@@ -26,6 +26,8 @@ WHOLE_THRESHOLD = 0.09
 by chance is different with each, so their mean scatters less than the nearest one's."""
 SHARED = 0.06
 """Similarity that a common key adds at once."""
+NAMED = 0.03
+"""Likeness with a group that a post gains which has a name of it (`names`)."""
 APART = 0.05
 """What two posts lose of which neither names a place that holds, or lies in, one of the other."""
 

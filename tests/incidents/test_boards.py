@@ -15,6 +15,7 @@ from nlp.incidents import commonness
 from nlp.incidents.board import Board
 from nlp.incidents.burst import ASKS, GRAVE
 from nlp.incidents.gathering import Gathering, member
+from nlp.incidents.names import named_groups
 from nlp.incidents.packing import BUCKETS, PACK, term_ids
 from tests.incidents.helpers import analysed, post
 
@@ -109,3 +110,50 @@ def test_a_written_issue_is_mostly_one_group(tmp_path: Path) -> None:
     largest = max(names.count(one) for one in names)
     assert largest >= 0.6 * len(posts)
     assert timedelta(minutes=1) < posts[-1].created_at - posts[0].created_at
+
+
+ROAD = (
+    "金鹤路修了一年还在围挡，从双河路口到鹤鸣洲天天堵车，到底什么时候完工",
+    "从双河路口到鹤鸣洲的金鹤路围挡一年了，没有看到几个工人，什么时候完工",
+    "请问金鹤路的围挡什么时候拆，双河路口到鹤鸣洲修了一年多，天天堵车",
+)
+OTHERS = [
+    "垃圾站太臭了",
+    "公交车总是不来",
+    "小区停水三天",
+    "路灯坏了没人修",
+    "学校食堂涨价",
+    "医院排队太久",
+]
+
+
+def played(*more: str) -> Board:
+    texts = [*OTHERS, *ROAD, *more]
+    return board([post(f"p{n}", text, n * 3 * DAY) for n, text in enumerate(texts)])
+
+
+def test_a_name_brings_what_says_it_in_other_words() -> None:
+    road = f"incident:t:p{len(OTHERS)}"
+    muddy = "孩子上学走烂泥，{}挖开的地方掉进去一个学生，腿缝了六针，请重视"
+    named, unnamed = (played(muddy.format(where)) for where in ("金鹤路", "我们那条路"))
+    last = f"t:p{len(OTHERS) + len(ROAD)}"
+    assert named.group_of(last) == road
+    assert unnamed.group_of(last) != road
+
+
+def test_a_group_is_named_by_what_most_of_it_and_few_others_say() -> None:
+    made = played()
+    assert made.is_named(f"incident:t:p{len(OTHERS)}")
+    rows = list(range(len(OTHERS)))
+    assert not made.grouper.index.share_a_name(rows)
+    assert not made.grouper.index.share_a_name(rows[:3])
+
+
+def test_a_name_must_be_mostly_of_one_group() -> None:
+    def size(group: str) -> int:
+        return {"a": 4, "b": 40}.get(group, 1)
+
+    assert named_groups([["a", "a", "a", "c"]], size, 24) == ["a"]
+    assert named_groups([["a", "a", "a", "c", "d", "e"]], size, 24) == []
+    assert named_groups([["a", "a"]], size, 24) == []
+    assert named_groups([["b", "b", "b"]], size, 24) == []  # three of forty are no name
