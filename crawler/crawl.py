@@ -7,7 +7,7 @@ import logging
 import signal
 import sys
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
@@ -72,8 +72,8 @@ class CrawlJob:
     """Ids of the sources that are being read just now."""
     watch_lists: Path | None = None
     """Folder of the watch lists."""
-    unknown: Counter[str] = field(default_factory=Counter)
-    """Fields of answers that no table names."""
+    unknown: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    """Source -> fields of its answers that no table names."""
 
     def url_of(self, source: Source) -> str:
         """Root of the interface that a source is read from."""
