@@ -158,6 +158,8 @@ class WeiboOfficial(PollingSpider):
         if not self.job.stopping():
             yield from self._long_texts(one, page)
         if more or self.job.stopping():
+            # what cannot be judged any more closes no gap
+            one.idle = doubtful and self.job.stopping()
             yield from self.goes_on(one, more)
         elif doubtful:
             yield self._anchor_request(one)

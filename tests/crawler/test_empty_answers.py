@@ -78,3 +78,26 @@ def test_deleted_comments_are_told_from_a_platform_that_answers_nothing(
     platform.hidden.update(platform.lists["comments_to_me"][:2])
     reader.run(endpoints=["comments_to_me"])
     assert reader.source("comments_to_me").state == "ok"  # the batch still shows the older two
+
+
+@pytest.mark.parametrize("mode", ["empty_list", "empty_object"])
+def test_a_search_that_answers_nothing_is_blocked_and_a_quiet_one_is_not(
+    platform: Platform, reader: Reader, mode: str
+) -> None:
+    watched = source(
+        "search", spider="weibo_search", parameters={"q": "停水"}, every_seconds=0.2
+    ).model_dump(mode="json")
+    wanted: dict[str, Any] = {"endpoints": [], "sources": [watched]}
+    platform.post("search", 3, datetime.now(UTC) - timedelta(hours=1))
+    reader.run(**wanted)
+    reader.run(**wanted)  # nothing new
+    quiet = reader.source("search")
+    assert quiet.state == "ok" and quiet.cursor and not quiet.gaps
+    platform.mode = mode
+    reader.run(**wanted)
+    bad = reader.source("search")
+    assert (bad.state, bad.cursor) == ("blocked", quiet.cursor) and bad.gaps[-1].ends_at is None
+    platform.mode = "good"
+    reader.run(**wanted)
+    healed = reader.source("search")
+    assert healed.state == "ok" and int(healed.cursor) >= int(quiet.cursor)
