@@ -17,7 +17,7 @@ from crawler.payload_table import unknown_paths
 from crawler.privacy import Identity
 from crawler.refreshing import COUNTS
 from crawler.rounds import Hole, Round
-from crawler.sources import SEARCH
+from crawler.sources import PUSH, SEARCH
 from crawler.spiders.weibo_search import PATH, Search
 from crawler.watch_list import WatchList, list_of
 from crawler.weibo_api import ENDPOINTS, read_page
@@ -44,7 +44,16 @@ def ask_weibo(
     source: Source, token: str, *, weibo: WeiboSettings, identity: Identity, accounts: AccountBook,
     clock: Clock, watch_lists: Path | None = None,
 ) -> Sight:  # fmt: skip
-    """Fetch one page of a Weibo source. Raises `CollectError`, `InputError` without a token."""
+    """Fetch one page of a Weibo source. Raises `CollectError`; `InputError` without a token,
+
+    and for a stream.
+    """
+    if source.spider == PUSH:
+        raise InputError(
+            "推送是一直开着的连接，不能只读一页来试；它也不用账号的授权",
+            "先用 huiyin source preview 看词表或名单（--list）会抓到什么，再启动采集"
+            "（huiyin crawl），在 huiyin source list 里看它的状态",
+        )
     if not token:
         raise InputError("这个账号没有授权", "huiyin source login，或写 weibo.tokens")
     now = clock()

@@ -7,9 +7,9 @@ import logging
 import signal
 import sys
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib import import_module
@@ -27,7 +27,7 @@ from crawler.pipes import fewer_collections
 from crawler.privacy import Identity
 from crawler.rounds import Round
 from crawler.sources import EVERYTHING, SPIDER, SPIDERS, ensure_sources, known_sources
-from crawler.tending import Ends, Tender
+from crawler.tending import Ends, Tender, tell_without_token
 from crawler.values import weibo_id_time
 from crawler.weibo_api import ENDPOINTS
 from huiyin import __version__
@@ -72,8 +72,8 @@ class CrawlJob:
     """Ids of the sources that are being read just now."""
     watch_lists: Path | None = None
     """Folder of the watch lists."""
-    unknown: Counter[str] = field(default_factory=Counter)
-    """Fields of answers that no table names."""
+    unknown: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    """Source -> fields of its answers that no table names."""
 
     def url_of(self, source: Source) -> str:
         """Root of the interface that a source is read from."""
@@ -101,9 +101,20 @@ class CrawlJob:
         found = [
             one for one in self.sources
             if one.spider == spider and not one.resting and self.mine(one.id)
-            and (not SPIDERS[spider].token or one.parameters.get("uid") in self.tokens)
+            and not self._lacks_token(one)
         ]  # fmt: skip
         return sorted(found, key=lambda one: order.get(one.parameters.get("endpoint", ""), 99))
+
+    def without_token(self) -> list[Source]:
+        """The sources that this process is to read and cannot: their account has no token."""
+        return [one for one in self.sources
+                if not one.resting and self.mine(one.id) and self._lacks_token(one)]  # fmt: skip
+
+    def _lacks_token(self, source: Source) -> bool:
+        kind = SPIDERS.get(source.spider)
+        if kind is None or not kind.token:
+            return False
+        return source.parameters.get("uid") not in self.tokens
 
     def of_timelines(self) -> list[Source]:
         """The sources that read the own accounts' posts, and are read here."""
@@ -173,6 +184,9 @@ def run_crawl(
         watch_lists=watch_lists,
     )  # fmt: skip
     alone = once or sources is not None
+    if alone:
+        with suppress(ArchiveError):  # that is told by each reading
+            tell_without_token(job)
     if alone and beside is None and not any(job.of(name) for name in SPIDERS):
         return
     books = accounts if callable(accounts) else None

@@ -47,7 +47,7 @@ _MANY = 400
 _FULL = 100
 """Objects on the first page of a late reading that let many more be expected."""
 _LOOKED_AT = 25
-"""Of every so many pages one object is looked through for fields that no table names."""
+"""Of every so many pages of a source one is looked through for fields that no table names."""
 
 
 @dataclass(eq=False)
@@ -83,7 +83,7 @@ class ArchivePipeline:
         self._asking = ThreadPool(minthreads=0, maxthreads=1, name="post-asker")
         self._maker: Maker | None = None
         self._saved: dict[str, float] = {}
-        self._pages = 0
+        self._pages: Counter[str] = Counter()
         self._waiting: deque[_Waiting] = deque()
         self._writer: asyncio.Future[None] | None = None
         self._singly = 0
@@ -310,9 +310,12 @@ class ArchivePipeline:
 
     def _look_through(self, pages: Sequence[PageItem]) -> None:
         for page in pages:
-            self._pages += 1
-            if self._pages % _LOOKED_AT == 1:
-                self._spider.job.unknown.update(unknown_paths(page.whole()[0]))
+            source = page.round.source.id
+            if self._pages[source] % _LOOKED_AT == 0:
+                found = self._spider.job.unknown[source]
+                for item in page.whole():
+                    found.update(unknown_paths(item))
+            self._pages[source] += 1
 
     def _keep_whole(self, posts: dict[str, Post], page: PageItem) -> None:
         """A list shows the beginning of a long post again: the whole that is stored stays."""
@@ -403,7 +406,7 @@ class ArchivePipeline:
         job = self._spider.job
         return job.archive.change(
             Source, one.source.id, EVERYTHING,
-            lambda source: after_reading(source, job.clock(), one, job.unknown),
+            lambda source: after_reading(source, job.clock(), one, job.unknown.get(one.source.id)),
         ).record  # fmt: skip
 
 

@@ -169,8 +169,8 @@ class Round(Reading):
     newest: int = 0
     lowest: int = 0
     seen: set[int] = field(default_factory=set, repr=False)
-    empty: bool = False
-    """The platform gave an empty page where at least one stored post should stand."""
+    empty: int = 0
+    """A stored post that should stand where the platform gave an empty page."""
     asked_whole: bool = False
     """A text that a list cut short was asked for whole."""
     _hole: int = 0
@@ -249,12 +249,10 @@ class Round(Reading):
             self._newest_here = max(self._newest_here, *numbers)
             self._lowest_here = min(self._lowest_here or numbers[0], *numbers)
             self._met = self._met or self._lowest_here <= self.hole.above
+        if self._in_hole == 1 and not page.items and not page.next_cursor:
+            self.empty = self.empty or self.hole.above
         if self.endpoint.paging == "page":
             return self._take_numbered(numbers)
-        first = self._in_hole == 1
-        self.empty = self.empty or (
-            first and not page.items and not page.next_cursor and self.hole.above > 0
-        )
         upto = self._max_id or self._newest_here
         following = self._following(page, numbers)
         if following > self.hole.above:

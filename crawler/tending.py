@@ -12,13 +12,13 @@ import structlog
 from pydantic import SecretStr
 
 from archive.base import Archive
-from crawler.health import lasting
+from crawler.health import lasting, state_of
 from crawler.leases import SourceLeases
 from crawler.own_posts import OwnPosts, posts_of_account
 from crawler.privacy import Identity
-from crawler.sources import ensure_sources, known_sources
+from crawler.sources import EVERYTHING, after_failure, ensure_sources, known_sources
 from crawler.values import CHINA
-from huiyin.errors import ArchiveError, Conflict
+from huiyin.errors import ArchiveError, Conflict, LoginExpired
 from huiyin.records import Alert, Source
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ _SLEEPY_EVERY = 1800
 SLEEPY_DAYS = (12, 7)
 """An own account without a post for 14 days has failed the national check."""
 TOKEN_DAYS = (1, 7)
+_NO_TOKEN = LoginExpired("这个账号没有授权", "请该账号的保管人授权：huiyin source login")
 Ends = Callable[[], Mapping[str, datetime]]
 """When the access token of each account ends, where that is known."""
 
@@ -66,7 +67,7 @@ class Tender:
 
     def start(self) -> None:
         """Take the first leases, then go on in the background."""
-        self._turn()
+        self.turn()
         self._thread.start()
 
     def end(self) -> None:
@@ -80,9 +81,10 @@ class Tender:
 
     def _run(self) -> None:
         while not self._ended.wait(EVERY_SECONDS):
-            self._turn()
+            self.turn()
 
-    def _turn(self) -> None:
+    def turn(self) -> None:
+        """Look once at all of it; `start` does so every two seconds."""
         job = self._job
         try:
             if self._turns % _ACCOUNTS_EVERY == 0:
@@ -91,6 +93,7 @@ class Tender:
             self._leases.turn(
                 (one.id for one in job.sources if not one.resting), lambda one: one in job.reading
             )
+            tell_without_token(job)
             if self._turns % _TELL_EVERY == _TELL_EVERY - 1:
                 self._tell(alerts_of_sources(job.sources, job.clock()))
                 ends = self._ends() if self._ends else {}
@@ -124,6 +127,27 @@ class Tender:
         if tokens.keys() != job.tokens.keys():
             ensure_sources(job.archive, job.accounts, job.weibo, tokens)
         job.tokens = tokens
+
+
+def tell_without_token(job: CrawlJob) -> None:
+    """Sources of this process whose account has no token say so. Raises `ArchiveError`.
+
+    Only the holder of a source's lease says it, and only once: the first reading with a token ends
+    it.
+    """
+
+    def tell(source: Source) -> Source:
+        return source if _is_told(source) else after_failure(source, job.clock(), _NO_TOKEN)
+
+    for one in job.without_token():
+        if one.id not in job.reading and not _is_told(one):
+            job.archive.change(Source, one.id, EVERYTHING, tell)
+            log.warning("no token", source=one.id)
+
+
+def _is_told(source: Source) -> bool:
+    open_gap = bool(source.gaps) and source.gaps[-1].ends_at is None
+    return source.resting or (source.state == state_of(_NO_TOKEN) and open_gap)
 
 
 def alerts_of_sources(sources: Iterable[Source], now: datetime) -> Iterator[Alert]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -227,6 +227,22 @@ def error_code(body: bytes) -> int:
         return int(answer.get("error_code") or 0) if isinstance(answer, Mapping) else 0
     except ValueError:
         return 0
+
+
+def is_no_answer(answer: Any, key: str, asked: Sequence[int]) -> bool:
+    """Does an answer about stored items, asked for by number after a list came empty, show that
+
+    the platform answers nothing? `asked`: first the one that the list should hold. A post is told
+    or refused with a code; a batch of comments leaves out the deleted, so others prove it good.
+    """
+    if key != "comments":
+        return True  # it exists, or the answer holds no post
+    rows = answer.get("comments") if isinstance(answer, Mapping) else answer
+    found: set[int] = set()
+    for row in rows if isinstance(rows, list) else ():
+        if isinstance(row, Mapping) and _numbered(row):
+            found.add(item_number(row))
+    return asked[0] in found or (len(asked) > 1 and found.isdisjoint(asked))
 
 
 _ROBOT = re.compile("验证码|异常访问|访问过于频繁|passport|geetest|captcha|security", re.I)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
@@ -30,13 +30,14 @@ from crawler.refreshing import (
 from crawler.rounds import EXTRA_PAGES, ROUND_SECONDS, Hole, Reading, Round, number_or_zero
 from crawler.sources import EVERYTHING, SPIDER
 from crawler.spiders.base import PollingSpider
+from crawler.values import weibo_id_time
 from crawler.weibo_api import (
-    BATCH_PATH,
     ENDPOINTS,
     GONE_CODES,
     SHOW_PATH,
     Page,
     error_code,
+    is_no_answer,
     read_answer,
 )
 from huiyin.errors import CollectError, SourceBlocked
@@ -53,6 +54,10 @@ _THREADS_A_ROUND = 5
 _THREADS_SINCE = timedelta(days=7)
 _CHECKED_A_CALL = 10
 """Posts asked for by themselves because counts were asked for and did not come."""
+_GONE_FOR = timedelta(hours=1)
+"""So long it is believed that an empty list is right."""
+_ANCHORS, _ANCHOR_DAYS = 9, (1, 30)
+"""Stored comments, of so many days before, asked for beside the one that a list left out."""
 
 
 class WeiboOfficial(PollingSpider):
@@ -69,7 +74,7 @@ class WeiboOfficial(PollingSpider):
         self._watched: dict[str, Watched] = {}
         self._vain: Counter[str] = Counter()
         """Source -> answers in a row that did not bring the whole text."""
-        self._gone: dict[str, int] = {}
+        self._gone: dict[str, tuple[int, datetime]] = {}
         """Source -> a stored post that the platform said is gone, so that its absence is right."""
 
     def begin(self, source: Source, now: datetime) -> Reading:
@@ -146,14 +151,17 @@ class WeiboOfficial(PollingSpider):
             return
         under = one.hole.extra.get("id")
         more, covers = one.take(page)
+        doubtful = bool(one.empty) and not self._is_known_empty(one)
         make = partial(one.posts, under=under) if under else None
         answer = (response.body, one.endpoint.key)
-        yield PageItem(one, page.items, now, covers, answer, make)
+        yield PageItem(one, page.items, now, None if doubtful else covers, answer, make)
         if not self.job.stopping():
             yield from self._long_texts(one, page)
         if more or self.job.stopping():
+            # what cannot be judged any more closes no gap
+            one.idle = doubtful and self.job.stopping()
             yield from self.goes_on(one, more)
-        elif one.empty and self._gone.get(one.source.id) != one.holes[0].above:
+        elif doubtful:
             yield self._anchor_request(one)
         else:
             yield from self._check_vanished(one)
@@ -161,31 +169,56 @@ class WeiboOfficial(PollingSpider):
 
     # ------------------------------------------------------------ an empty page: true or not?
 
-    def _anchor_request(self, one: Round) -> scrapy.Request:
-        """Does the newest stored item still exist? Then an empty page was no answer."""
-        number = str(one.holes[0].above)
-        if one.endpoint.key == "comments":
-            path, query = BATCH_PATH, {"cids": number}
-        else:
-            path, query = SHOW_PATH, {"id": number}
-        return self.request(path, query, one.source, self.anchor, {"one": one})
+    def _is_known_empty(self, one: Round) -> bool:
+        """The platform said lately, post by post, that what should stand there is gone."""
+        number, at = self._gone.get(one.source.id, (0, one.started))
+        return number == one.empty and one.started - at < _GONE_FOR
 
-    def anchor(self, response: Response, one: Round) -> Iterator[Any]:
-        """Judge an empty page by whether the post that it should hold exists."""
-        number = one.holes[0].above
+    def _anchor_request(self, one: Round) -> scrapy.Request:
+        """Does the stored item still exist? Then an empty page was no answer."""
+        asked = [one.empty]
+        path, query = SHOW_PATH, {"id": str(one.empty)}
+        if one.endpoint.key == "comments":
+            asked += self.ask(lambda: self._other_comments(one), [])
+            path, query = batch_path(one.source), {"cids": ",".join(map(str, asked))}
+        return self.request(
+            path, query, one.source, self.anchor, {"one": one, "asked": tuple(asked)}
+        )
+
+    def _other_comments(self, one: Round) -> list[int]:
+        """More stored comments: an answer to a batch leaves out what was deleted."""
+        last = weibo_id_time(str(one.empty)) or one.started
+        found: list[int] = []
+        for days in _ANCHOR_DAYS:
+            filters = Filters(since=last - timedelta(days=days), kinds=(Kind.COMMENT,),
+                              offices=(one.source.account,))  # fmt: skip
+            posts = self.job.archive.iter_posts(EVERYTHING, filters)
+            numbers = (int(post.id.partition(":")[2]) for post in posts
+                       if post.platform == "weibo" and post.deleted_at is None)  # fmt: skip
+            found = list(deque((other for other in numbers if other != one.empty), _ANCHORS))
+            if found:
+                break
+        return found
+
+    def anchor(self, response: Response, one: Round, asked: tuple[int, ...]) -> Iterator[Any]:
+        """Judge an empty page by whether what it should hold exists; no answer proves nothing."""
+        now, number = self.job.clock(), asked[0]
         try:
-            answer = read_answer(response.body, response.status, self.job.clock())
-        except CollectError:
-            answer = None
-            if error_code(response.body) in GONE_CODES:
-                yield Vanished((f"weibo:{number}",), self.job.clock())
-        found = answer if isinstance(answer, list) else [answer] if answer else []
-        if any(number_or_zero(item) == number for item in found):
-            one.error = SourceBlocked(
-                "平台只给空页，而我们知道那里有帖子", "在平台控制台查看应用和网络出口是否受限"
-            )
+            answer = read_answer(response.body, response.status, now)
+        except CollectError as error:
+            if error_code(response.body) not in GONE_CODES:
+                yield from self.refused(response, one, error)
+                return
+            if one.endpoint.key == "statuses":
+                yield Vanished((f"weibo:{number}",), now)
+            self._gone[one.source.id] = number, now
         else:
-            self._gone[one.source.id] = number
+            if is_no_answer(answer, one.endpoint.key, asked):
+                one.error = SourceBlocked(
+                    "平台只给空页，而我们知道那里有帖子", "在平台控制台查看应用和网络出口是否受限"
+                )
+            else:
+                self._gone[one.source.id] = number, now
         yield from self.goes_on(one, False)
 
     # ------------------------------------------------------------ long texts

@@ -8,7 +8,7 @@ catches; a time is covered when every question about it was answered.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 import scrapy
 from scrapy.http import Response
 
-from crawler.items import PageItem
+from archive.base import Filters, SearchRequest
+from crawler.items import PageItem, RoundEnd
 from crawler.rounds import MAX_PAGES, Reading, holes_of
-from crawler.sources import SEARCH
+from crawler.sources import EVERYTHING, SEARCH
 from crawler.spiders.base import PollingSpider, end
 from crawler.watch_list import WatchList, list_of
 from crawler.weibo_api import PAGE_CUT_OFF, Page, read_page
-from huiyin.errors import CollectError
+from huiyin.errors import CollectError, SourceBlocked
 from huiyin.records import Gap, Source
 
 if TYPE_CHECKING:
@@ -38,6 +39,13 @@ LATE_SECONDS = 600
 PROVINCES = (11, 12, 13, 14, 15, 21, 22, 23, 31, 32, 33, 34, 35, 36, 37, 41, 42, 43, 44, 45, 46, 50,
              51, 52, 53, 54, 61, 62, 63, 64, 65, 71, 81, 82, 100, 400)  # fmt: skip
 """Weibo's own numbers of provinces; 100 = elsewhere in China, 400 = abroad."""
+
+
+_ANCHORS, _ANCHORS_SINCE = 200, timedelta(days=7)
+"""Of so many stored posts those found by this search prove that it still answers."""
+
+_PROVEN_FOR = timedelta(seconds=LATE_SECONDS)
+"""So long nothing is asked to prove that nothing is new: that long is read again anyway."""
 
 
 @dataclass(eq=False)
@@ -67,6 +75,8 @@ class Search(Reading):
     limit: int = MAX_PAGES
     windows: list[Window] = field(default_factory=list)
     """To be read, the last one first."""
+    held: list[tuple[int, int]] = field(default_factory=list)
+    """Seconds in which nothing was found, as long as that may be no answer."""
     page: int = 1
     read_here: int = 0
 
@@ -105,12 +115,44 @@ class Search(Reading):
             for query in reversed(queries)
         ]
 
+    def believed(self, covers: tuple[int, int] | None) -> tuple[int, int] | None:
+        """What counts as covered at once: nothing as long as nothing was found."""
+        if not self.read and covers is not None:
+            self.held.append(covers)
+            return None
+        return covers
+
+    def believe(self) -> None:
+        """Nothing was there indeed."""
+        if self.error is None:
+            self.done += self.held
+        self.held.clear()
+
+    def known_of(self, posts: Sequence[Post]) -> tuple[str, int]:
+        """A question that should bring two of these posts at least, and since when; 0 = none."""
+        best: tuple[str, int] = "", 0
+        most = 1
+        asked = [self.source.parameters.get("q", "")]
+        if self.watch is not None and not asked[0]:
+            asked = list(self.watch.queries)
+        for query in asked:
+            words = query.split() if self.watch is not None else []
+            times = [int(one.created_at.timestamp()) for one in posts
+                     if all(word in one.text for word in words)]  # fmt: skip
+            if len(times) > most:
+                best, most = (query, min(times)), len(times)
+        return best
+
     def parameters(self) -> dict[str, str]:
         """Query of the next page."""
-        window, said = self.window, self.source.parameters
+        return self.parameters_of(self.window, self.page)
+
+    def parameters_of(self, window: Window, page: int) -> dict[str, str]:
+        """Query of a page of a window."""
+        said = self.source.parameters
         query = {
             "q": window.query, "starttime": str(window.start), "endtime": str(window.end),
-            "sort": "time", "count": str(COUNT), "page": str(self.page),
+            "sort": "time", "count": str(COUNT), "page": str(page),
         }  # fmt: skip
         if window.province:
             query["province"] = str(window.province)
@@ -223,6 +265,11 @@ class WeiboSearch(PollingSpider):
 
     name = SEARCH
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._proven: dict[str, datetime] = {}
+        """Source -> when it last found what is stored."""
+
     def begin(self, source: Source, now: datetime) -> Search:
         """A reading of what is not stored yet; a new search begins some days back."""
         said = source.parameters.get("provinces", "")
@@ -267,5 +314,51 @@ class WeiboSearch(PollingSpider):
             yield from self.goes_on(one, False)
             return
         more, covers = one.take(page)
-        yield PageItem(one, page.items, now, covers)
-        yield from self.goes_on(one, more)
+        yield PageItem(one, page.items, now, one.believed(covers))
+        if more:
+            one.idle = not one.read and self.job.stopping()  # proves nothing
+            yield from self.goes_on(one, more)
+        else:
+            yield self._anchor_request(one) or self._believed(one)
+
+    # ------------------------------------------------------------ nothing found: true or not?
+
+    def _anchor_request(self, one: Search) -> scrapy.Request | None:
+        """The same question about a time of which posts are stored, after a reading of none."""
+        proven = self._proven.get(one.source.id, one.started - _PROVEN_FOR)
+        lately = one.source.state == "ok" and one.started - proven < _PROVEN_FOR
+        if one.read or lately:
+            return None
+        query, since = one.known_of(self.ask(lambda: self._stored(one), []))
+        if not since:
+            return None
+        asked = one.parameters_of(Window(since, int(one.started.timestamp()), query=query), 1)
+        return self.request(PATH, asked, one.source, self.anchor, {"one": one})
+
+    def _stored(self, one: Search) -> list[Post]:
+        offices = (one.source.account,) if one.source.account else ()
+        filters = Filters(since=one.started - _ANCHORS_SINCE, platforms=("weibo",), offices=offices)
+        found = self.job.archive.search(SearchRequest(filters=filters, limit=_ANCHORS), EVERYTHING)
+        return [hit.post for hit in found.hits if hit.post.source.query == one.query]
+
+    def anchor(self, response: Response, one: Search) -> Iterator[Any]:
+        """Judge a reading that found nothing by whether what is stored is found."""
+        try:
+            page = read_page(response.body, response.status, "statuses", self.job.clock())
+        except CollectError as error:
+            yield from self.refused(response, one, error)
+            return
+        if page.items:
+            self._proven[one.source.id] = one.started
+            yield self._believed(one)
+            return
+        yield end(
+            one,
+            SourceBlocked(
+                "平台只给空页，而我们知道那里有帖子", "在平台控制台查看应用和网络出口是否受限"
+            ),
+        )
+
+    def _believed(self, one: Search) -> RoundEnd:
+        one.believe()
+        return RoundEnd(one)

@@ -57,7 +57,7 @@ def main(said: str) -> None:
     weibo = WeiboSettings.model_validate(
         {"url": options["platform"], "commercial_url": options["platform"],
          "every_seconds": every, "calls_per_day": options.get("calls_per_day", 0),
-         "tokens": {UID: "token-1"}}
+         "tokens": options.get("tokens", {UID: "token-1"})}
     )  # fmt: skip
     stop = threading.Event()
     if seconds := options.get("seconds"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -55,11 +56,10 @@ class Pipeline(ArchivePipeline):
     def __init__(self, archive: Any) -> None:
         self.job = SimpleNamespace(
             archive=archive, identity=Identity(b"x" * 32), accounts=BOOK, clock=lambda: NOW,
-            progress=lambda source, done: None, unknown={},
+            progress=lambda source, done: None, unknown=defaultdict(Counter),
         )  # fmt: skip
         spider = SimpleNamespace(job=self.job, name="weibo_official")
         super().__init__(cast("Any", SimpleNamespace(spider=spider)))
-        self.job.unknown = cast("Any", SimpleNamespace(update=list))
 
     async def _in_thread(self, work: Callable[[], Any], pool: Any = None) -> Any:
         return await asyncio.to_thread(work)
@@ -97,6 +97,26 @@ def test_pages_that_came_while_the_disk_was_busy_are_one_write() -> None:
     assert [len(ids) for ids in archive.writes] == [2, 10]
     assert len(archive.stored) == len(set(archive.stored)) == 12
     assert one.fresh == 12 and one.stored == 6 and len(one.done) == 6 and one.error is None
+
+
+def test_all_objects_of_a_looked_at_page_are_looked_through_for_each_source() -> None:
+    archive = Slow()
+    archive.may_go.set()
+    pipeline = Pipeline(archive)
+
+    async def store(name: str, count: int) -> None:
+        one = Round(source(name), NOW, endpoint=ENDPOINTS["mentions"])
+        for number, item in enumerate(pages(one, count)):
+            first, second = item.objects
+            strange = {**second, f"new_{number}": 1}
+            await pipeline.process_item(PageItem(one, (first, strange), NOW))
+
+    asyncio.run(store("mentions", 26))
+    asyncio.run(store("timeline", 1))
+    assert pipeline.job.unknown == {
+        "source:weibo:101:mentions": {"new_0": 1, "new_25": 1},
+        "source:weibo:101:timeline": {"new_0": 1},
+    }
 
 
 @pytest.mark.parametrize("error", [ArchiveError, KeyError])

@@ -212,3 +212,9 @@ def test_names_between_colons_are_no_pictures(run: Run, home: Path) -> None:
     archive.close()
     shown = run("list").stdout
     assert "source:cat:heart:x" in shown and "🐱" not in shown
+
+
+def test_a_push_stream_cannot_be_tried_and_asks_for_no_token(run: Run) -> None:
+    result = run("test", added(run, "weibo_push", "subid=10001").id, code=2)
+    said = str(result.exception) + result.output
+    assert "不能只读一页来试" in said and "preview" in said and "没有授权" not in said
