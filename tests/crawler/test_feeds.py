@@ -162,6 +162,31 @@ def test_only_what_changed_is_asked_for_and_what_was_pushed_out_is_told(
     assert doors.source("source:f").state == "ok"
 
 
+def test_an_outage_is_caught_up_when_known_items_are_met_again(site: Site, doors: Doors) -> None:
+    whole = Page(rss(item(1), item(2)).encode(), etag='"1"')
+    after = {
+        "same": whole, "met": Page(rss(item(2), item(3)).encode()),
+        "past": Page(rss(item(8), item(9)).encode()), "list": whole, "moved": whole,
+    }  # fmt: skip
+    sources = {name: source(name, "feed", url=f"{site.url}/{name}") for name in after}
+    run = {"kinds": ["feed"], "allowed": [site.host]}
+    for pages in (dict.fromkeys(after, whole), dict.fromkeys(after, Page(status=418))):
+        site.pages = {f"/{name}": page for name, page in pages.items()}
+        doors.run(list(sources.values()), **run)
+    site.pages = {f"/{name}": page for name, page in after.items()}
+    site.pages["/new"] = Page(rss(item(1)).encode())
+    doors.change("source:list", parameters={"url": f"{site.url}/list", "words": "停水"})
+    doors.change("source:moved", parameters={"url": f"{site.url}/new"})
+    for _ in range(2):
+        doors.run(list(sources.values()), **run)
+    for name in after:
+        gaps = doors.source(f"source:{name}").gaps
+        assert gaps[0].state == "blocked" and gaps[0].ends_at
+        cut = [gap for gap in gaps if gap.state == "cut_off"]
+        assert len(cut) == (name in ("past", "moved")), name
+        assert all(gap.caught_up_at is None for gap in cut) and gaps[0].caught_up_at, name
+
+
 def test_bad_days_are_never_nothing_new(site: Site, doors: Doors) -> None:
     good = Page(rss(item(1)).encode())
     days = {
