@@ -13,7 +13,7 @@ from crawler.payloads import post_url
 from crawler.spiders.doors import DoorSpider
 from crawler.visits import Visit
 from crawler.watch_list import WatchList, list_of
-from huiyin.errors import CollectError
+from huiyin.errors import CollectError, LayoutChanged
 from huiyin.records import AuthorKind, Gap, Kind, Post
 
 _ACCEPT = (
@@ -55,8 +55,13 @@ class FeedSpider(DoorSpider):
         await self.put(visit, self._posts(visit, feed, watch))
         if not feed.whole:
             raise CollectError("订阅源的回答中途断了，断处之后的没有读到", "会自动再读")
-        if visit.bad and visit.bad == len(feed.items):
+        visit.bad += feed.bad
+        if visit.bad and visit.bad == len(feed.items) + feed.bad:
             raise CollectError("订阅源里没有一条读得懂", "把网址报告给开发者")
+        if not feed.items and memory.get("keys"):
+            raise LayoutChanged(
+                "订阅源里一条也没有了", "打开网址看一眼：网站清空了就等它，换了地址就改网址"
+            )
         keys = [self.job.identity.author_key("feed", one.key) for one in feed.items[:_KEYS]]
         self._note_gap(visit, keys)
         visit.memory = {
