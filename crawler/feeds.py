@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -24,6 +24,7 @@ _ENDS = ("</rss>", "</feed>", "</rdf:rdf>", "</channel>")
 _WEIBO_STATUS = re.compile(
     r"(?:https?:)?//(?:www\.|m\.)?weibo\.(?:com|cn)/(?:\d{5,}|status|detail)/([0-9A-Za-z]{6,20})"
 )
+_ODD = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 _NO_ZONE = re.compile(r"\d:\d\d(?::\d\d)?\s*\Z")
 
 
@@ -51,6 +52,8 @@ class Feed:
     items: tuple[FeedItem, ...]
     whole: bool = True
     """False: the answer breaks off; what came before is there."""
+    bad: int = 0
+    """Items that were not understood."""
 
 
 def read_feed(body: bytes, content_type: str = "") -> Feed:
@@ -84,10 +87,21 @@ def _xml_feed(text: str) -> Feed:
     if not parsed.version and not parsed.entries:
         raise LayoutChanged("这个网址给的不是订阅源", "检查订阅源的网址是否换了")
     whole = text[-400:].rstrip().lower().endswith(_ENDS)
-    return Feed(
-        html_text(str(parsed.feed.get("title", ""))),
-        tuple(_entry(one) for one in parsed.entries), whole,
-    )  # fmt: skip
+    items, bad = _understood(_entry, parsed.entries)
+    return Feed(html_text(str(parsed.feed.get("title", ""))), items, whole, bad)
+
+
+def _understood(
+    make: Callable[[Any], FeedItem], told: Iterable[Any]
+) -> tuple[tuple[FeedItem, ...], int]:
+    """The items, and how many were not understood: an odd one stops no other."""
+    items, bad = [], 0
+    for one in told:
+        try:
+            items.append(make(one))
+        except _ODD:
+            bad += 1
+    return tuple(items), bad
 
 
 def _entry(entry: Mapping[str, Any]) -> FeedItem:
@@ -138,27 +152,38 @@ def _json_feed(text: str) -> Feed:
     items = told.get("items") if isinstance(told, dict) else None
     if not isinstance(items, list):
         raise LayoutChanged("这个网址给的 JSON 不是订阅源", "检查订阅源的网址是否换了")
-    return Feed(
-        str(told.get("title") or ""),
-        tuple(_json_item(one) for one in items if isinstance(one, dict)),
-    )
+    found, bad = _understood(_json_item, items)
+    return Feed(_words(told, "title"), found, bad=bad)
 
 
 def _json_item(item: Mapping[str, Any]) -> FeedItem:
-    authors = item.get("authors") or ([item["author"]] if item.get("author") else [])
-    author = authors[0].get("name") if authors and isinstance(authors[0], dict) else ""
-    source = item.get("content_html")
-    if not isinstance(source, str) or not source:
-        plain = item.get("content_text") or item.get("summary") or ""
-        source = str(plain).replace("&", "&amp;").replace("<", "&lt;")
-    files = [str(one.get("mime_type", "")) for one in item.get("attachments") or ()
-             if isinstance(one, dict)]  # fmt: skip
-    time = str(item.get("date_published") or item.get("date_modified") or "")
+    authors = _parts(item.get("authors")) or _parts(item.get("author"))
+    source = _words(item, "content_html")
+    if not source:
+        plain = _words(item, "content_text", "summary")
+        source = plain.replace("&", "&amp;").replace("<", "&lt;")
     return _item(
-        key=str(item.get("id") or ""), title=str(item.get("title") or ""), source=source,
-        link=str(item.get("url") or item.get("external_url") or ""), time=time,
-        author=str(author or ""), files=files,
+        key=_words(item, "id"), title=_words(item, "title"), source=source,
+        link=_words(item, "url", "external_url"),
+        time=_words(item, "date_published", "date_modified"),
+        author=_words(authors[0], "name") if authors else "",
+        files=[_words(one, "mime_type") for one in _parts(item.get("attachments"))],
     )  # fmt: skip
+
+
+def _parts(value: object) -> list[Mapping[str, Any]]:
+    """The objects of a list that may be one object, or nonsense."""
+    listed = value if isinstance(value, list) else [value]
+    return [one for one in listed if isinstance(one, dict)]
+
+
+def _words(item: Mapping[str, Any], *names: str) -> str:
+    """The first of these that is text or a number; half characters would not be stored."""
+    for name in names:
+        value = item.get(name)
+        if isinstance(value, str | int | float) and not isinstance(value, bool) and value != "":
+            return str(value).encode("utf-8", "replace").decode()
+    return ""
 
 
 # ---------------------------------------------------------------- times

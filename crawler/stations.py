@@ -71,7 +71,7 @@ class Stations:
         last, _ = self._last(station)
         if number != last + 1:
             raise FileFormatError(f"现在缺的是第 {last + 1} 号", "改正编号")
-        self._set_last(station, number, "*")
+        self._set_last(station, number, "*", came=False)
 
     # ------------------------------------------------------------ posts
 
@@ -131,7 +131,7 @@ class Stations:
             self.archive.create(Setting(id=self._mark(bundle, bundle.number), value=bundle.digest))
         self._set_last(bundle.station, bundle.number, bundle.digest)
 
-    def _set_last(self, station: str, number: int, digest: str) -> None:
+    def _set_last(self, station: str, number: int, digest: str, *, came: bool = True) -> None:
         value = json.dumps({"number": number, "digest": digest})
         record = Setting(id=f"station:{station}", value=value)
         try:
@@ -139,7 +139,7 @@ class Stations:
         except Conflict:
             self.archive.change(Setting, record.id, EVERYTHING, lambda _: record)
         now = self.clock()
-        self._write(self._source(station, now), lambda one: _caught_up(one, now))
+        self._write(self._source(station, now), lambda one: _went_on(one, now, came))
 
     @staticmethod
     def _mark(bundle: Bundle, number: int) -> str:
@@ -179,10 +179,10 @@ class Stations:
             self.archive.change(Source, fresh.id, EVERYTHING, edit)
 
 
-def _caught_up(source: Source, now: datetime) -> Source:
-    gaps = tuple(
-        gap if gap.ends_at else gap.model_copy(update={"ends_at": now}) for gap in source.gaps
-    )
+def _went_on(source: Source, now: datetime, came: bool) -> Source:
+    """The station after a number; `came`: with its bundle, so the gap is caught up."""
+    ended = {"ends_at": now, "caught_up_at": now if came else None}
+    gaps = tuple(gap if gap.ends_at else gap.model_copy(update=ended) for gap in source.gaps)
     return source.model_copy(
         update={"state": "ok", "reason": "", "last_ok_at": now, "gaps": gaps, "tried_at": now}
     )

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from crawler.health import SLOW_SECONDS, add_hour, is_silent, state_of
+from crawler.health import SLOW_SECONDS, add_hour, is_silent
+from crawler.sources import CUT_OFF, after_failure, kept
 from huiyin.errors import CollectError
 from huiyin.records import Gap, Source
 
-_GAPS_KEPT = 100
 _SILENT = "silent"
 _QUIET = timedelta(seconds=30)
 """An unchanged source is written this often at most: each write waits for the disk."""
@@ -26,6 +26,8 @@ class Visit:
     memory: dict[str, Any] = field(default_factory=dict)
     """What the source's cursor holds: kept only when the visit ends well."""
     error: CollectError | None = None
+    overlaps: bool = False
+    """It reached what was known before: nothing between passed unseen."""
     unread: Gap | None = None
     """A time that this visit could not reach although it went well."""
     oldest: datetime | None = None
@@ -58,24 +60,25 @@ def memory_of(source: Source) -> dict[str, Any]:
 
 
 def after_visit(source: Source, visit: Visit, now: datetime) -> Source:
-    """The source after a visit. An error opens a gap that only a good visit closes."""
+    """The source after a visit. Each cause of failing is a gap; a good visit ends the last."""
     if visit.error is not None:
-        return _after_failure(source, visit.error, now)
+        return after_failure(source, now, visit.error)
     # The first visit brings what lay there already: it says nothing about an hour.
     hours = add_hour(source.hours, now, visit.fresh) if source.last_ok_at else source.hours
     state, reason = _state(visit, hours, now)
-    ended = {"ends_at": now}
     gaps = tuple(
-        gap if gap.ends_at or state == gap.state == _SILENT else gap.model_copy(update=ended)
+        gap if gap.ends_at is None and state == gap.state == _SILENT
+        else _after_good(gap, source, visit, now)
         for gap in source.gaps
-    )
+    )  # fmt: skip
     if visit.unread is not None:
         gaps = (*gaps, visit.unread)
+    gaps = tuple(sorted(gaps, key=lambda gap: gap.ends_at is None))
     if state == _SILENT and not any(gap.ends_at is None for gap in gaps):
         gaps = (*gaps, Gap(starts_at=source.last_ok_at or now, reason=reason, state=state))
     changed = source.model_copy(
         update={
-            "state": state, "reason": reason, "gaps": gaps[-_GAPS_KEPT:], "last_ok_at": now,
+            "state": state, "reason": reason, "gaps": kept(gaps), "last_ok_at": now,
             "tried_at": now, "state_since": _since(source, state, now), "hours": hours,
             "answer_seconds": visit.answer_seconds,
             "cursor": json.dumps(visit.memory, ensure_ascii=False, sort_keys=True),
@@ -87,26 +90,28 @@ def after_visit(source: Source, visit: Visit, now: datetime) -> Source:
     return source if quiet and same == source else changed
 
 
+def _after_good(gap: Gap, source: Source, visit: Visit, now: datetime) -> Gap:
+    caught_up = gap.caught_up_at or (now if _read_again(gap, source, visit) else None)
+    return gap.model_copy(update={"ends_at": gap.ends_at or now, "caught_up_at": caught_up})
+
+
+def _read_again(gap: Gap, source: Source, visit: Visit) -> bool:
+    """True when everything of the gap's time is stored now."""
+    if visit.unread is not None or gap.state == CUT_OFF:
+        return False
+    if gap.missed:
+        return not visit.memory.get("missing")
+    if source.covered_since is None and visit.oldest is not None:
+        return visit.overlaps or visit.oldest <= gap.starts_at
+    return visit.overlaps
+
+
 def _state(visit: Visit, hours: tuple[tuple[int, int], ...], now: datetime) -> tuple[str, str]:
     if is_silent(hours, now):
         return _SILENT, "比平时这个时候少得多，请到网站上看一眼"
     if (visit.answer_seconds or 0.0) > SLOW_SECONDS:
         return "slow", f"网站每次回答约要 {visit.answer_seconds:.0f} 秒"
     return "ok", ""
-
-
-def _after_failure(source: Source, error: CollectError, now: datetime) -> Source:
-    state = state_of(error)
-    gaps = source.gaps
-    if not any(gap.ends_at is None for gap in gaps):
-        start = source.last_ok_at or now
-        gaps = (*gaps, Gap(starts_at=start, reason=error.message, state=state))
-    return source.model_copy(
-        update={
-            "state": state, "reason": str(error), "gaps": gaps[-_GAPS_KEPT:], "tried_at": now,
-            "state_since": _since(source, state, now),
-        }
-    )  # fmt: skip
 
 
 def _since(source: Source, state: str, now: datetime) -> datetime:

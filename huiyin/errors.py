@@ -135,7 +135,14 @@ class ModelError(HuiyinError):
 
 
 class CollectError(HuiyinError):
-    """A source could not be read; the time it did not cover stays visible as a gap."""
+    """A source could not be read; the time it did not cover stays visible as a gap.
+
+    `until` is when to go on (aware), None if the platform did not say.
+    """
+
+    def __init__(self, message: str, mend: str = "", *, until: datetime | None = None) -> None:
+        super().__init__(message, mend)
+        self.until = until
 
 
 class LoginExpired(CollectError):
@@ -143,11 +150,7 @@ class LoginExpired(CollectError):
 
 
 class QuotaExceeded(CollectError):
-    """The platform's limit is used up. `until` is when to go on (aware), None if it did not say."""
-
-    def __init__(self, message: str, mend: str = "", *, until: datetime | None = None) -> None:
-        super().__init__(message, mend)
-        self.until = until
+    """The platform's limit is used up."""
 
 
 class SourceRefused(CollectError):

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar, TypeVar, cast
 
 import scrapy
@@ -44,6 +45,7 @@ _LOOK_EVERY = 5.0
 """Seconds between two looks at which sources there are."""
 _AT_ONCE = 8
 """Sources read at the same time."""
+_LONGEST_WAIT = timedelta(days=1)
 _LATER = datetime.max.replace(tzinfo=UTC)
 _SOON = datetime.min.replace(tzinfo=UTC)
 _BAD_ROW = (ValueError, TypeError, KeyError, AttributeError, OverflowError)
@@ -126,12 +128,7 @@ class DoorSpider(scrapy.Spider):
 
     async def _finish(self, visit: Visit) -> None:
         source, now = visit.source, self.job.clock()
-        pause = timedelta(seconds=source.every_seconds)
-        if isinstance(visit.error, SourceRefused | SourceBlocked):
-            pause *= 10  # a person has to act; asking often would only annoy
-        due = now + pause
-        if isinstance(visit.error, QuotaExceeded) and visit.error.until:
-            due = max(due, visit.error.until)
+        due = next_reading(source, visit.error, now)
         try:
             await self.in_thread(
                 lambda: self.job.store.change(source.id, lambda one: after_visit(one, visit, now))
@@ -213,7 +210,8 @@ class DoorSpider(scrapy.Spider):
             visit.answered(float(request.meta.get("download_latency", 0.0)))
         status = response.status
         if status not in (200, 304):
-            raise _refusal(status)
+            said = response.headers.get("Retry-After") or b""
+            raise _refusal(status, retry_after(said.decode("latin-1"), self.job.clock()))
         return cast("Response", response)
 
     def _no_answer(self, error: Exception) -> CollectError:
@@ -271,9 +269,34 @@ def _ignored(error: IgnoreRequest) -> CollectError:
     return CollectError("没有读成", "会自动再读")
 
 
-def _refusal(status: int) -> CollectError:
+def next_reading(source: Source, error: CollectError | None, now: datetime) -> datetime:
+    """When a source is due again after a visit."""
+    pause = timedelta(seconds=source.every_seconds)
+    until = error.until if error else None
+    if isinstance(error, SourceRefused | SourceBlocked) or (
+        isinstance(error, QuotaExceeded) and until is None
+    ):
+        pause *= 10  # a person has to act, or the site wants peace
+    return max(now + pause, until or now)
+
+
+def retry_after(said: str, now: datetime) -> datetime | None:
+    """When a site wants to be asked again: seconds or a date of HTTP; at most a day from now."""
+    said = said.strip()
+    try:
+        if said.isascii() and said.isdigit():
+            until = now + min(timedelta(seconds=int(said[:9])), _LONGEST_WAIT)
+        else:
+            until = parsedate_to_datetime(said)
+            until = until if until.tzinfo else until.replace(tzinfo=UTC)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return min(until, now + _LONGEST_WAIT) if until > now else None
+
+
+def _refusal(status: int, until: datetime | None) -> CollectError:
     if status == 429:
-        return QuotaExceeded("网站说访问过于频繁（HTTP 429）", "过些时候会自动再读")
+        return QuotaExceeded("网站说访问过于频繁（HTTP 429）", "过些时候会自动再读", until=until)
     if status in (412, 414, 418, 432):
         return SourceBlocked(f"网站把我们当成机器人挡住了（HTTP {status}）", "请网站的管理者放行")
     if status in (401, 403, 451):
@@ -282,4 +305,4 @@ def _refusal(status: int) -> CollectError:
         return SourceRefused(f"网址不存在了（HTTP {status}）", "换成新的网址")
     if 300 <= status < 400:
         return SourceRefused("网址转来转去，没有尽头", "换成最后的网址")
-    return CollectError(f"网站暂时出错（HTTP {status}）", "会自动再读")
+    return CollectError(f"网站暂时出错（HTTP {status}）", "会自动再读", until=until)

@@ -13,7 +13,7 @@ from crawler.payloads import post_url
 from crawler.spiders.doors import DoorSpider
 from crawler.visits import Visit
 from crawler.watch_list import WatchList, list_of
-from huiyin.errors import CollectError
+from huiyin.errors import CollectError, LayoutChanged
 from huiyin.records import AuthorKind, Gap, Kind, Post
 
 _ACCEPT = (
@@ -41,20 +41,27 @@ class FeedSpider(DoorSpider):
                 if memory.get(name):
                     headers[header] = memory[name]
         else:
+            known = memory.get("keys") if memory.get("url") == url else None
             memory.clear()
+            if known:
+                memory["keys"] = known
         response = await self.fetch(url, visit=visit, headers=headers)
-        if response.status == 304:
-            return
         digest = hashlib.sha256(response.body).hexdigest()[:16]
-        if digest == memory.get("digest"):
+        if response.status == 304 or digest == memory.get("digest"):
+            visit.overlaps = True
             return
         said = (response.headers.get("Content-Type") or b"").decode("latin-1")
         feed = read_feed(response.body, said)
         await self.put(visit, self._posts(visit, feed, watch))
         if not feed.whole:
             raise CollectError("订阅源的回答中途断了，断处之后的没有读到", "会自动再读")
-        if visit.bad and visit.bad == len(feed.items):
+        visit.bad += feed.bad
+        if visit.bad and visit.bad == len(feed.items) + feed.bad:
             raise CollectError("订阅源里没有一条读得懂", "把网址报告给开发者")
+        if not feed.items and memory.get("keys"):
+            raise LayoutChanged(
+                "订阅源里一条也没有了", "打开网址看一眼：网站清空了就等它，换了地址就改网址"
+            )
         keys = [self.job.identity.author_key("feed", one.key) for one in feed.items[:_KEYS]]
         self._note_gap(visit, keys)
         visit.memory = {
@@ -78,11 +85,16 @@ class FeedSpider(DoorSpider):
     def _note_gap(visit: Visit, keys: list[str]) -> None:
         """A feed shows its newest items only: when all of them are new, others have passed."""
         before, last = visit.memory.get("keys"), visit.source.last_ok_at
-        if before and keys and last and not set(before) & set(keys):
+        visit.overlaps = bool(set(before or ()) & set(keys))
+        moved = before is None and any(
+            gap.caught_up_at is None and gap.state != "cut_off" for gap in visit.source.gaps
+        )
+        if last and not visit.overlaps and (moved or (before and keys)):
             end = max(last, min(visit.oldest or visit.started, visit.started))
+            reason = "订阅源换了网址" if moved else "订阅源里全是新的"
             visit.unread = Gap(
                 starts_at=last, ends_at=end, state="cut_off",
-                reason="订阅源里全是新的，中间可能有条目已被挤出，没有读到",
+                reason=f"{reason}，中间可能有条目已被挤出，没有读到",
             )  # fmt: skip
 
 

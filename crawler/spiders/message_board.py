@@ -57,6 +57,7 @@ class MessageBoardSpider(DoorSpider):
     async def visit(self, visit: Visit) -> None:
         layout = load_layout(visit.source.parameters["layout"], self.job.layouts)
         entries, cut = await self._new_entries(visit, layout)
+        visit.overlaps = visit.overlaps and not cut
         missing_before = dict(visit.memory.get("missing") or {})
         await self._inline(visit, layout, [one for one in entries if not one.url])
         # Oldest first: should it break off, what is stored has no hole in it.
@@ -91,6 +92,8 @@ class MessageBoardSpider(DoorSpider):
             fresh = {key: one for key, one in ids.items() if key not in known and key not in found}
             found.update(fresh)
             digest = "\n".join(ids)
+            if ids:
+                visit.overlaps = not known.isdisjoint(ids)
             if not fresh and (known or digest in seen_pages):
                 return list(found.values()), False  # pinned ones alone would leave some unknown
             seen_pages.add(digest)
@@ -105,6 +108,7 @@ class MessageBoardSpider(DoorSpider):
             return read_list(text, url, layout, number)
         except LayoutChanged:
             if number > 1:  # beyond the last page many sites show a page without entries
+                visit.overlaps = visit.overlaps and wrong_page(text) is None
                 return ListPage((), "")
             raise wrong_page(text) or LayoutChanged(
                 "列表页里找不到条目，页面可能改版了",

@@ -53,6 +53,11 @@ class Doors:
         assert found is not None
         return found.record
 
+    def change(self, source_id: str, **told: Any) -> None:
+        archive = open_archive(self.url)
+        archive.change(Source, source_id, EVERYTHING, lambda one: one.model_copy(update=told))
+        archive.close()
+
 
 def source(name: str, spider: str, **parameters: str) -> dict[str, Any]:
     return {

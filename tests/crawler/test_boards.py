@@ -129,6 +129,8 @@ def test_bad_days_of_a_board(doors: Doors, board: Board) -> None:
     read(doors, board.site)
     healed = doors.source("source:b")
     assert healed.state == "ok" and healed.gaps[-1].ends_at
+    assert [gap.state for gap in healed.gaps] == ["failing", "layout", "login_expired"]
+    assert all(gap.caught_up_at for gap in healed.gaps)
     ids = {p.id for p in doors.posts().values() if p.kind is Kind.MESSAGE}
     assert ids == {f"yundu-board:{n}" for n in range(1, 29)}  # the lost one was read again
 
@@ -140,6 +142,8 @@ def test_more_than_the_pages_of_a_visit_is_a_gap(doors: Doors, board: Board) -> 
     read(doors, board.site)
     one = doors.source("source:b")
     assert one.state == "ok" and one.gaps[-1].state == "cut_off" and "6 页" in one.gaps[-1].reason
+    read(doors, board.site)
+    assert not any(gap.caught_up_at for gap in doors.source("source:b").gaps)
 
 
 def test_killed_while_reading(doors: Doors, board: Board) -> None:

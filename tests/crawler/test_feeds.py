@@ -11,8 +11,9 @@ import pytest
 
 from crawler.feeds import feed_time, read_feed
 from crawler.page_text import decode, html_text, public_url
-from huiyin.errors import CollectError, LayoutChanged, LoginExpired
-from huiyin.records import AuthorKind, Kind
+from crawler.spiders.doors import next_reading, retry_after
+from huiyin.errors import CollectError, LayoutChanged, LoginExpired, QuotaExceeded
+from huiyin.records import AuthorKind, Kind, Source
 from tests.crawler.doors_conftest import Doors, source
 from tests.platforms.sites import Page, Site, running
 
@@ -74,6 +75,71 @@ def test_what_is_no_feed_is_told_apart() -> None:
         with pytest.raises(CollectError):
             read_feed(broken)
     assert not read_feed(rss(item(1), item(2)).encode()[:-60]).whole
+
+
+def test_an_odd_item_of_a_json_feed_stops_no_other() -> None:
+    odd = [
+        {"authors": {"name": "甲"}}, {"authors": 7}, {"authors": True}, {"authors": [{}, 3]},
+        {"author": "甲"}, {"attachments": 5}, {"attachments": {"mime_type": "image/png"}},
+        {"title": {"a": 1}}, {"id": [1]}, {"id": "\ud83d"}, {"url": True}, {"content_text": 8},
+    ]  # fmt: skip
+    told = [{"id": str(n), "content_text": "停水"} | one for n, one in enumerate(odd)]
+    feed = read_feed(json.dumps({"items": [*told, 3, None]}).encode())
+    assert (len(feed.items), feed.bad) == (len(odd), 2)
+    assert [one.author for one in feed.items][:5] == ["甲", "", "", "", ""]
+    assert feed.items[6].pictures == 1 and feed.items[7].title == "" and feed.items[11].text == "8"
+    assert all(one.key.encode() for one in feed.items)
+
+
+def test_an_entry_that_cannot_be_read_stops_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    def text(html: str) -> str:
+        if "第2号" in html:
+            raise ValueError
+        return html_text(html)
+
+    monkeypatch.setattr("crawler.feeds.html_text", text)
+    feed = read_feed(rss(item(1), item(2), item(3)).encode())
+    assert [one.title for one in feed.items] == ["通知1", "通知3"] and feed.bad == 1
+
+
+def test_a_site_that_says_when_to_ask_again_is_heard() -> None:
+    day = timedelta(days=1)
+    for said, wait in (("120", timedelta(minutes=2)), (" 99999999999 ", day), ("0", None),
+                       ("Sun, 22 Nov 2026 05:00:00 GMT", timedelta(hours=1)), ("soon", None),
+                       ("Sun, 22 Nov 2037 05:00:00 GMT", day), ("-5", None), ("²", None),
+                       ("Sun, 22 Nov 2015 05:00:00 GMT", None), ("", None)):  # fmt: skip
+        assert retry_after(said, NOW) == (wait and NOW + wait), said
+    one = Source(id="source:a", spider="feed", account="weibo:101", every_seconds=60)
+    for error, seconds in ((None, 60), (CollectError(""), 60), (QuotaExceeded(""), 600),
+                           (QuotaExceeded("", until=NOW + day), 86400),
+                           (QuotaExceeded("", until=NOW + timedelta(seconds=5)), 60),
+                           (CollectError("", until=NOW + day), 86400)):  # fmt: skip
+        assert next_reading(one, error, NOW) == NOW + timedelta(seconds=seconds)
+
+
+def test_retry_after_keeps_a_source_away(site: Site, doors: Doors) -> None:
+    busy = {"429": Page(status=429, headers={"Retry-After": "300"}),
+            "503": Page(status=503, headers={"Retry-After": "300"})}  # fmt: skip
+    site.pages = {f"/{name}": page for name, page in busy.items()}
+    sources = [source(name, "feed", url=f"{site.url}/{name}") for name in busy]
+    doors.run(sources, kinds=["feed"], allowed=[site.host], seconds=8)
+    assert (site.asked["/429"], site.asked["/503"]) == (1, 3)
+    assert [doors.source(f"source:{name}").state for name in busy] == ["quota", "failing"]
+
+
+def test_a_feed_that_is_empty_all_at_once_is_not_well(site: Site, doors: Doors) -> None:
+    one = source("f", "feed", url=f"{site.url}/f")
+    run = {"kinds": ["feed"], "allowed": [site.host]}
+    for items in ((), (item(1), item(2)), ()):
+        site.pages["/f"] = Page(rss(*items).encode())
+        before = doors.source("source:f") if items == () and site.asked["/f"] else None
+        doors.run([one], **run)
+    empty = doors.source("source:f")
+    assert before and empty.state == "layout" and "一条也没有了" in empty.reason
+    assert empty.cursor == before.cursor and empty.gaps[-1].ends_at is None
+    site.pages["/f"] = Page(rss(item(2), item(3)).encode())
+    doors.run([one], **run)
+    assert doors.source("source:f").gaps[-1].caught_up_at
 
 
 def test_text_of_html() -> None:
@@ -160,6 +226,31 @@ def test_only_what_changed_is_asked_for_and_what_was_pushed_out_is_told(
     (gap,) = doors.source("source:f").gaps
     assert gap.ends_at and "挤出" in gap.reason and gap.state == "cut_off"
     assert doors.source("source:f").state == "ok"
+
+
+def test_an_outage_is_caught_up_when_known_items_are_met_again(site: Site, doors: Doors) -> None:
+    whole = Page(rss(item(1), item(2)).encode(), etag='"1"')
+    after = {
+        "same": whole, "met": Page(rss(item(2), item(3)).encode()),
+        "past": Page(rss(item(8), item(9)).encode()), "list": whole, "moved": whole,
+    }  # fmt: skip
+    sources = {name: source(name, "feed", url=f"{site.url}/{name}") for name in after}
+    run = {"kinds": ["feed"], "allowed": [site.host]}
+    for pages in (dict.fromkeys(after, whole), dict.fromkeys(after, Page(status=418))):
+        site.pages = {f"/{name}": page for name, page in pages.items()}
+        doors.run(list(sources.values()), **run)
+    site.pages = {f"/{name}": page for name, page in after.items()}
+    site.pages["/new"] = Page(rss(item(1)).encode())
+    doors.change("source:list", parameters={"url": f"{site.url}/list", "words": "停水"})
+    doors.change("source:moved", parameters={"url": f"{site.url}/new"})
+    for _ in range(2):
+        doors.run(list(sources.values()), **run)
+    for name in after:
+        gaps = doors.source(f"source:{name}").gaps
+        assert gaps[0].state == "blocked" and gaps[0].ends_at
+        cut = [gap for gap in gaps if gap.state == "cut_off"]
+        assert len(cut) == (name in ("past", "moved")), name
+        assert all(gap.caught_up_at is None for gap in cut) and gaps[0].caught_up_at, name
 
 
 def test_bad_days_are_never_nothing_new(site: Site, doors: Doors) -> None:

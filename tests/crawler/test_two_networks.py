@@ -90,7 +90,7 @@ def test_in_order_once_each(tmp_path: Path, archive: Archive, stations: Stations
         assert stations.take(file)
     assert len(stored(archive)) == 8
     after = source_of(archive, "source:station-north")
-    assert after.state == "ok" and after.gaps[0].ends_at is not None
+    assert after.state == "ok" and after.gaps[0].caught_up_at == after.gaps[0].ends_at is not None
     told = source_of(archive, "source:a@north")
     assert told.last_ok_at and "secret" not in told.model_dump_json()
     keys = {one.author.key for one in stored(archive).values()}
@@ -107,7 +107,8 @@ def test_a_bundle_that_never_comes_can_be_given_up(
         stations.skip("north", 3)
     stations.skip("north", 2)
     assert stations.take(files[2]) and len(stored(archive)) == 4
-    assert source_of(archive, "source:station-north").gaps[0].ends_at is not None
+    (gap,) = source_of(archive, "source:station-north").gaps
+    assert gap.ends_at is not None and gap.caught_up_at is None  # what was lost stays visible
 
 
 def test_whatever_was_changed_is_refused(

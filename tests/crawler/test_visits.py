@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from crawler.visits import Visit, after_visit, memory_of
 from huiyin.errors import CollectError, LayoutChanged, SourceBlocked
-from huiyin.records import Source
+from huiyin.records import Gap, Source
 
 NOW = datetime(2026, 11, 22, 4, 0, tzinfo=UTC)
 
@@ -47,9 +47,58 @@ def test_a_gap_stays_open_until_a_good_visit_and_the_memory_is_kept() -> None:
         failed.memory["etag"] = "2"
         source = after_visit(source, failed, NOW + timedelta(minutes=minutes))
     assert source.state == "blocked" and memory_of(source) == {"etag": "1"}
-    (gap,) = source.gaps
-    assert gap.ends_at is None and gap.state == "layout" and source.last_ok_at is None
+    first, second = source.gaps
+    assert first.state == "layout" and first.ends_at == second.starts_at and first.reason == "改版"
+    assert second.state == "blocked" and second.ends_at is None and source.last_ok_at is None
     good = visit(source)
     good.memory = {"etag": "3"}
     source = after_visit(source, good, NOW + timedelta(hours=1))
     assert source.state == "ok" and source.gaps[0].ends_at and memory_of(source) == {"etag": "3"}
+
+
+def test_a_gap_is_caught_up_only_when_everything_of_its_time_was_read() -> None:
+    source = Source(id="source:a", spider="feed", account="weibo:101")
+    source = after_visit(source, visit(source), NOW)
+    hour = timedelta(hours=1)
+
+    def good(overlaps: bool, unread: Gap | None = None, **memory: object) -> None:
+        nonlocal source, now
+        one = visit(source)
+        one.overlaps, one.unread, one.memory = overlaps, unread, memory
+        now += hour
+        source = after_visit(source, one, now)
+
+    now = NOW + hour
+    source = after_visit(source, visit(source, error=CollectError("连不上")), now)
+    good(False)
+    assert source.gaps[0].ends_at == now and source.gaps[0].caught_up_at is None
+    cut = Gap(starts_at=NOW, ends_at=now, state="cut_off", reason="超出")
+    lost = Gap(starts_at=NOW, ends_at=now, reason="2 个页面没有读到", missed=2)
+    good(True, cut)
+    good(True, lost, missing={"7": ["", 1]})
+    assert not any(gap.caught_up_at for gap in source.gaps)
+    good(True, missing={"7": ["", 2]})
+    assert [gap.caught_up_at for gap in source.gaps] == [now, None, None]
+    healed = now
+    good(True, missing={})
+    assert [gap.caught_up_at for gap in source.gaps] == [healed, None, now]
+    assert source.gaps[0].ends_at == NOW + 2 * hour
+
+
+def test_a_first_reading_catches_up_what_it_reaches_back_over() -> None:
+    for back, caught_up in ((1, True), (-1, False)):
+        source = Source(id="source:a", spider="feed", account="weibo:101")
+        source = after_visit(source, visit(source, error=CollectError("连不上")), NOW)
+        one = visit(source)
+        one.saw(NOW - timedelta(minutes=back))
+        source = after_visit(source, one, NOW + timedelta(hours=1))
+        assert (source.gaps[0].caught_up_at is not None) is caught_up
+
+
+def test_gaps_that_were_not_caught_up_are_merged_not_dropped() -> None:
+    source = Source(id="source:a", spider="feed", account="weibo:101")
+    for minute in range(500):
+        error = SourceBlocked("挡住") if minute % 2 else LayoutChanged("改版")
+        now = NOW + timedelta(minutes=minute)
+        source = after_visit(source, visit(source, error=error), now)
+    assert len(source.gaps) == 200 and source.gaps[0].starts_at == NOW
