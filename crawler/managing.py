@@ -16,7 +16,7 @@ from archive.base import Archive, Stored
 from crawler.accounts import AccountBook
 from crawler.budget import Budget, Plan, plan, purse_of, quota_id
 from crawler.doors import KINDS, PARAMETERS, check_parameters
-from crawler.health import HEALTH, State
+from crawler.health import State, standing
 from crawler.sources import PUSH, SPIDERS, stopped
 from crawler.watch_list import WatchList
 from crawler.weibo_api import ENDPOINTS
@@ -189,8 +189,7 @@ def outlook(
         # before the first reading the settings tell of the allowance
         quota = stored.record if stored else Budget(archive, calls_per_day).quota(purse, now)
     beside = [one for one in every if purse_of(one) == purse]
-    state = HEALTH.get("ended" if source.ended_at else "paused" if source.paused else source.state)
-    return Outlook(state, quota, plan(source, beside, quota))
+    return Outlook(standing(source), quota, plan(source, beside, quota))
 
 
 def _span(seconds: float) -> str:

@@ -118,7 +118,15 @@ def list_(
             out.print(Text(f"{row['id']}：临时，跟着事件“{row['incident_title']}”，"
                            f"找“{asked}”。{row['why']}"))  # fmt: skip
         if row["mend"]:
-            out.print(Text(f"{row['id']}：{row['reason']}　→ {row['mend']}"))
+            out.print(Text(f"{row['id']}：{_what(row)}　→ {row['mend']}"))
+
+
+def _what(row: dict[str, Any]) -> str:
+    """What happened, without the mend that is shown apart."""
+    from crawler.health import parted
+
+    what, mend = parted(row["reason"])
+    return what if mend == row["mend"] else str(row["reason"])
 
 
 def _all(app: App) -> list[Source]:

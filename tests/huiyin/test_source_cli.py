@@ -107,6 +107,24 @@ def test_add_test_list_pause(run: Run, platform: Platform, home: Path) -> None:
     assert not row["paused"] and "读" in run("list").stdout
 
 
+def test_a_board_that_cannot_be_read_is_told_its_own_mend(
+    run: Run, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("list")
+    archive = open_archive(f"sqlite:///{home / 'var/huiyin.db'}")
+    archive.create(Source(
+        id="source:message_board:x", spider="message_board", parameters={"layout": "board"},
+        account="office:default", state="layout",
+        reason="列表页里找不到条目（重新运行 huiyin source learn，更新页面说明文件）",
+    ))  # fmt: skip
+    archive.close()
+    (row,) = json.loads(run("list", "--json").stdout)
+    assert row["mend"].startswith("重新运行 huiyin source learn")
+    told = json.loads(CliRunner().invoke(app, ["doctor", "--json"]).stdout)
+    (one,) = [found for found in told if found["what"] == "来源 source:message_board:x"]
+    assert one["mend"] == row["mend"]
+
+
 def test_the_commercial_host_has_an_allowance_of_its_own(run: Run, platform: Platform) -> None:
     earlier = datetime.now(UTC) - timedelta(minutes=1)  # a search ends at this very second
     platform.lists["search"] = platform.post("other", 4, at=earlier)

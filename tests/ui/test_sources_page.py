@@ -46,6 +46,19 @@ def test_each_source_says_how_it_is_and_how_fresh(console: Console) -> None:
     assert "额度 0/100" in html and "每天约读" in html
 
 
+def test_a_site_is_told_its_own_mend(console: Console) -> None:
+    good = console.archive.get(Source, GOOD, ALL).record
+    console.archive.create(Source(
+        id="source:feed:gone", spider="feed", parameters={"url": "https://news.example.cn/rss"},
+        account=good.account, offices=good.offices, state="refused",
+        reason="网址不存在了（HTTP 404）（换成新的网址）",
+    ))  # fmt: skip
+    for more in ({}, {"id": "source:feed:gone"}):
+        html = page_html(console.sign_in("gao", "sources", **more))
+        assert "怎么办：换成新的网址" in html and "原因：网址不存在了（HTTP 404）<" in html
+        assert "平台不允许这个请求" not in html and "平台拒绝" not in html
+
+
 def test_only_the_operator_may_change_sources(console: Console) -> None:
     at = console.sign_in("lin", "sources")
     assert "加上" not in labels(at)
