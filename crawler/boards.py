@@ -136,10 +136,16 @@ def check_selector(selector: str) -> None:
         raise ValueError(f"选择器“{selector[:60]}”写得不对") from error
 
 
+def check_layout_name(name: str) -> None:
+    """Raise `InputError` for what cannot be the name of a layout file."""
+    if not re.fullmatch(r"[\w-]{1,60}", name):
+        raise InputError("页面说明文件的名称只用字母、数字、汉字和连字符",
+                         "只写名称，不带路径和 .toml")  # fmt: skip
+
+
 def load_layout(name: str, folder: Path) -> Layout:
     """The layout of this name: the office's own, else a shipped one. Raises `InputError`."""
-    if not re.fullmatch(r"[\w-]{1,60}", name):
-        raise InputError("页面说明文件的名称只用字母、数字、汉字和连字符", "改名")
+    check_layout_name(name)
     for place in (folder, SHIPPED):
         file = place / f"{name}.toml"
         if file.is_file():

@@ -45,6 +45,8 @@ def add(
             every_seconds=app.settings.weibo.every_seconds, account=account, every=every,
             by="system:cli", now=app.clock(),
             watch_lists=app.settings.path(app.settings.collect.watch_lists),
+            layouts=app.settings.path(app.settings.collect.layouts),
+            allowed=app.settings.collect.allow_hosts,
         )  # fmt: skip
         try:
             app.archive.create(wanted)
@@ -230,13 +232,19 @@ def pause(
     source_id: Annotated[str, typer.Argument(help="来源的编号。")],
     resume: Annotated[bool, typer.Option("--resume", help="接着读。")] = False,
 ) -> None:
-    """暂停一个来源（停的时间记为没看到），或用 --resume 接着读。"""
+    """暂停一个来源（停的时间记为没看到），或用 --resume 接着读。
+
+    来源不能删除：它没看到的时间要留作记录。不再要的，暂停即可。
+    """
     from crawler.managing import pause as stop_or_resume
 
     with opened() as app:
         _get(app, source_id)
         stop_or_resume(app.archive, source_id, ALL, resume=resume, by="system:cli", now=app.clock())
-    out.print("接着读。" if resume else "已暂停；这段时间在图上是“没有看到”，恢复后会补读。")
+    out.print(
+        "接着读。" if resume
+        else "已暂停；这段时间在图上是“没有看到”，恢复后会补读。来源不能删除，不再要的就这样停着。"
+    )  # fmt: skip
 
 
 @source.command("coverage")

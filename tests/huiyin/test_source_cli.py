@@ -140,11 +140,22 @@ def test_the_commercial_host_has_an_allowance_of_its_own(run: Run, platform: Pla
     "wrong",
     [("nothing", "a=b"), ("weibo_official", "endpoint=mentions"), ("weibo_search", "uid=1", "停水"),
      ("weibo_official", "endpoint=nowhere", "uid=1"), ("weibo_search", "uid=1", "q=停水", "x=1"),
-     ("weibo_search", "uid=1", 'q="停水"'), ("feed", "kind=post")],
+     ("weibo_search", "uid=1", 'q="停水"'), ("feed", "kind=post"),
+     ("feed", "url=http://a:b@host.example/f"), ("feed", "url=http://10.0.0.8/rss"),
+     ("feed", "url=http://localhost/rss"), ("message_board", "layout=no-such"),
+     ("message_board", "layout=../../etc/passwd"), ("weibo_search", "uid=abc", "q=停水"),
+     ("weibo_official", "endpoint=topic", "uid=1")],
 )  # fmt: skip
 def test_a_wrong_source_says_what_is_wrong(run: Run, wrong: tuple[str, ...]) -> None:
     error = run("add", *wrong, code=2).exception
     assert getattr(error, "mend", ""), repr(error)
+    assert json.loads(run("list", "--json").stdout) == []
+
+
+def test_an_inside_address_that_the_settings_allow_is_taken(run: Run, home: Path) -> None:
+    with (home / "huiyin.toml").open("a", encoding="utf-8") as settings:
+        settings.write('[collect]\nallow_hosts = ["10.0.0.8"]\n')
+    added(run, "feed", "url=http://10.0.0.8/rss")
 
 
 def test_what_the_platform_refuses_is_told(run: Run, platform: Platform) -> None:

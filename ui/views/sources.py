@@ -162,6 +162,7 @@ def _add(visit: Visit, spider: str) -> None:
         accounts=visit.app.accounts, office=settings.office.id, by=visit.actor.id, now=visit.now,
         every_seconds=settings.weibo.every_seconds, every=every,
         watch_lists=settings.path(settings.collect.watch_lists),
+        layouts=settings.path(settings.collect.layouts), allowed=settings.collect.allow_hosts,
         account=_typed(spider, " account") or None,
     )  # fmt: skip
     allowed_for(wanted, visit.scope)
