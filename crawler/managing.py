@@ -21,6 +21,7 @@ from crawler.budget import Budget, Plan, plan, purse_of, quota_id
 from crawler.doors import KINDS, PARAMETERS, check_parameters
 from crawler.health import State, standing
 from crawler.sources import PUSH, SPIDERS, stopped
+from crawler.sources import SPIDER as OFFICIAL
 from crawler.watch_list import WatchList
 from crawler.weibo_api import ENDPOINTS
 from huiyin.errors import InputError, NotAllowed, SourceRefused
@@ -186,6 +187,24 @@ def pause(
         return marked.model_copy(update=kept)
 
     return archive.change(Source, source_id, scope, edit)
+
+
+def name_of(source: Source, *, short: bool = False) -> str:
+    """What a source is in words: its kind and what it reads (`short`: only the host of it)."""
+    said = source.parameters
+    url = said.get("url", "")
+    if source.spider == OFFICIAL:
+        endpoint = ENDPOINTS.get(said.get("endpoint", ""))
+        what = endpoint.title if endpoint else said.get("endpoint", "")
+        what += f"“{said['q']}”" if said.get("q") else ""
+        what += "" if short else f"（账号 {said.get('of') or said.get('uid', '')}）"
+    elif url:
+        what = (urlsplit(url).hostname or url) if short else url
+    else:
+        watch = f"名单 {said['watch']}" if said.get("watch") else ""
+        what = said.get("q") or said.get("layout") or said.get("subid") or watch or source.id
+    title = TITLES.get(source.spider, source.spider)
+    return what if short and source.spider == OFFICIAL else f"{title}：{what}"
 
 
 def allowed_for(source: Source, scope: Scope) -> None:

@@ -13,10 +13,15 @@ from urllib.parse import parse_qs, parse_qsl
 
 import pytest
 from pydantic import SecretStr
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from archive import open_archive
+from crawler.accounts import AccountBook
+from crawler.build import Builder
 from crawler.login import Token, TokenStore, ending
+from crawler.looking import Looked
+from crawler.privacy import Identity
 from huiyin.cli import app
 from huiyin.records import Quota, Scope, Source
 from tests.platforms.weibo import Platform, running
@@ -123,6 +128,27 @@ def test_a_board_that_cannot_be_read_is_told_its_own_mend(
     told = json.loads(CliRunner().invoke(app, ["doctor", "--json"]).stdout)
     (one,) = [found for found in told if found["what"] == "来源 source:message_board:x"]
     assert one["mend"] == row["mend"]
+    monkeypatch.setattr("huiyin.commands.sources.out", Console(width=80))
+    lines = run("list").stdout.splitlines()
+    assert "source:message_board:x" in lines and "　留言板：board" in lines
+    assert any(line.startswith("　列表页里找不到条目　→ 重新运行") for line in lines)
+
+
+def test_lines_of_a_trial_keep_title_and_text_apart(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = added(run, "feed", "url=https://news.example.cn/rss")
+    build = Builder(identity=Identity(b"s" * 32), accounts=AccountBook(()), office="office:default",
+                    spider="test", at=datetime.now(UTC), now=datetime.now(UTC))  # fmt: skip
+    post = build.post(platform="web", native="1", title="停水通告", text="明日停水", url=None,
+                      created_at=datetime.now(UTC))  # fmt: skip
+    monkeypatch.setattr("crawler.looking.look_at", lambda *_, **__: Looked((post,), 2))
+    said = run("test", one.id).stdout
+    assert "　停水通告\n　明日停水" in said and "读不懂 2 条" in said
+
+
+def test_what_is_no_address_is_not_learned(run: Run) -> None:
+    assert "不是网址" in str(run("learn", "foo", code=2).exception)
 
 
 def test_the_commercial_host_has_an_allowance_of_its_own(run: Run, platform: Platform) -> None:
