@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from crawler.page_text import element_text, tidy
 from crawler.values import CHINA, parse_time
-from huiyin.errors import InputError, LayoutChanged
+from huiyin.errors import InputError, LayoutChanged, unreadable
 
 SHIPPED = Path(__file__).with_name("selectors")
 _MEND = "参照 docs/collecting-sites.md 修改页面说明文件"
@@ -160,7 +160,9 @@ def read_layout(text: str, file: str = "") -> Layout:
     try:
         return Layout.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
-        raise InputError(f"页面说明文件读不出来：{error}", _MEND, file=file or None) from error
+        raise InputError(
+            f"页面说明文件读不出来：{unreadable(error)}", _MEND, file=file or None
+        ) from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -23,6 +23,7 @@ from crawler.login import Token, TokenStore, ending
 from crawler.looking import Looked
 from crawler.privacy import Identity
 from huiyin.cli import app
+from huiyin.errors import FileFormatError
 from huiyin.records import Quota, Scope, Source
 from tests.platforms.weibo import Platform, running
 
@@ -267,3 +268,19 @@ def test_names_between_colons_are_no_pictures(run: Run, home: Path) -> None:
     archive.close()
     shown = run("list").stdout
     assert "source:cat:heart:x" in shown and "🐱" not in shown
+
+
+def test_files_that_cannot_be_read_are_told_in_chinese(tmp_path: Path) -> None:
+    from crawler.accounts import load_accounts
+    from huiyin.doors import read_sources
+
+    broken = tmp_path / "broken.toml"
+    broken.write_text("name = = 1")
+    for act, file, words in (
+        (read_sources, tmp_path / "no.toml", "没有这个文件"),
+        (read_sources, broken, "第 1 行第 8 个字符处写法不对"),
+        (load_accounts, tmp_path / "no.json", "没有这个文件"),
+    ):
+        with pytest.raises(FileFormatError, match=words) as caught:
+            act(file)
+        assert "Errno" not in str(caught.value) and "Invalid" not in str(caught.value)
