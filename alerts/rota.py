@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from alerts.text import SHANGHAI
 from archive.base import Archive, Stored
 from huiyin.clock import Clock, system_clock
-from huiyin.errors import FileFormatError, InputError
+from huiyin.errors import FileFormatError, InputError, unreadable
 from huiyin.records import Person, Role, Scope, Shift
 
 R = TypeVar("R", Person, Shift)
@@ -87,7 +87,7 @@ def load_rota(file: Path, clock: Clock = system_clock) -> list[Shift]:
         data = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise FileFormatError(
-            f"排班表读不出来：{error}", "检查文件和写法", file=str(file)
+            f"排班表读不出来：{unreadable(error)}", "检查文件和写法", file=str(file)
         ) from error
     entries = data.get("shift", data.get("shifts"))
     if not isinstance(entries, list):

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from huiyin.errors import FileFormatError
+from huiyin.errors import FileFormatError, unreadable
 from huiyin.records import Account
 
 
@@ -97,7 +97,9 @@ def _json_rows(file: Path) -> list[dict[str, Any]]:
     try:
         rows = json.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
-        raise FileFormatError(f"读不出账号表：{error}", "检查文件", file=str(file)) from error
+        raise FileFormatError(
+            f"读不出账号表：{unreadable(error)}", "检查文件", file=str(file)
+        ) from error
     if isinstance(rows, dict):
         rows = rows.get("accounts")
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
@@ -111,7 +113,7 @@ def _csv_rows(file: Path) -> list[dict[str, Any]]:
             rows: list[dict[str, Any]] = list(csv.DictReader(stream))
     except (OSError, ValueError, csv.Error) as error:
         mend = "另存为 UTF-8 的 CSV"
-        raise FileFormatError(f"读不出账号表：{error}", mend, file=str(file)) from error
+        raise FileFormatError(f"读不出账号表：{unreadable(error)}", mend, file=str(file)) from error
     if not rows or not {"name", "uid"} <= set(rows[0]):
         raise FileFormatError("账号表缺少 name 或 uid 列", "首行应有 name,uid", file=str(file))
     for row in rows:

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from crawler.page_text import element_text, tidy
 from crawler.values import CHINA, parse_time
-from huiyin.errors import InputError, LayoutChanged
+from huiyin.errors import InputError, LayoutChanged, unreadable
 
 SHIPPED = Path(__file__).with_name("selectors")
 _MEND = "参照 docs/collecting-sites.md 修改页面说明文件"
@@ -136,10 +136,16 @@ def check_selector(selector: str) -> None:
         raise ValueError(f"选择器“{selector[:60]}”写得不对") from error
 
 
+def check_layout_name(name: str) -> None:
+    """Raise `InputError` for what cannot be the name of a layout file."""
+    if not re.fullmatch(r"[\w-]{1,60}", name):
+        raise InputError("页面说明文件的名称只用字母、数字、汉字和连字符",
+                         "只写名称，不带路径和 .toml")  # fmt: skip
+
+
 def load_layout(name: str, folder: Path) -> Layout:
     """The layout of this name: the office's own, else a shipped one. Raises `InputError`."""
-    if not re.fullmatch(r"[\w-]{1,60}", name):
-        raise InputError("页面说明文件的名称只用字母、数字、汉字和连字符", "改名")
+    check_layout_name(name)
     for place in (folder, SHIPPED):
         file = place / f"{name}.toml"
         if file.is_file():
@@ -154,7 +160,9 @@ def read_layout(text: str, file: str = "") -> Layout:
     try:
         return Layout.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
-        raise InputError(f"页面说明文件读不出来：{error}", _MEND, file=file or None) from error
+        raise InputError(
+            f"页面说明文件读不出来：{unreadable(error)}", _MEND, file=file or None
+        ) from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -11,11 +11,13 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from archive.base import PutReport
 from crawler.accounts import AccountBook
+from crawler.boards import check_layout_name
 from crawler.page_text import public_url
 from crawler.privacy import Identity
 from crawler.watch_list import WatchList
@@ -115,11 +117,17 @@ def check_parameters(spider: str, parameters: Mapping[str, str]) -> None:
         )
     if "url" in parameters and not public_url(parameters["url"]):
         raise InputError(f"网址的写法不对：{parameters['url']}", "以 http:// 或 https:// 开头")
+    if "@" in urlsplit(parameters.get("url", "").strip()).netloc:
+        raise InputError(
+            "网址里写了用户名或密码，不能存进档案", "去掉网址里 @ 前的部分；要登录的网站读不了"
+        )
     if _OPENS.search(parameters.get("url", "")):
         raise InputError(
             "网址里有令牌或密钥，不能存进档案",
             '写进 collect.secrets，例如 [collect.secrets] hub = "…"，网址里写 key={secret:hub}',
         )
+    if "layout" in parameters:
+        check_layout_name(parameters["layout"])
     WatchList.in_parameters(parameters)
     if parameters.get("words") and parameters.get("watch"):
         raise InputError("words 和 watch 只能有一个", "词写进名单文件，或去掉 watch")

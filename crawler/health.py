@@ -75,6 +75,44 @@ HEALTH: Mapping[str, State] = {
     "behind": State("还在补读", "正在读，读完即补齐"),
 }  # fmt: skip
 
+_SITES: Mapping[str, tuple[str, str]] = {
+    "login_expired": ("要登录才能看", "请换成公开的网址，或改用导入"),
+    "quota": ("访问过于频繁", "过些时候会自动再读；总是如此请把读取间隔调长"),
+    "refused": ("读不了", "核对网址；请网站的管理者放行，或改用导入"),
+    "blocked": ("被网站挡住", "请网站的管理者放行，或改用导入；已放慢"),
+    "layout": ("页面改版了", "重新运行 huiyin source learn 网址，更新页面说明文件"),
+    "slow": ("很慢", "看网络和网站是否拥堵；读到的内容会晚一些"),
+    "silent": ("异常安静", "比平时这个时候少得多：到网站上看一眼，网址是否换了"),
+    "failing": ("反复失败", "会自动重试；若持续，检查网址和网络，看 var/log/crawl.log"),
+    "cut_off": ("新内容太多", "中间有内容没有读到；把读取间隔调短"),
+}
+"""Title and mend where not the platform but a site is read and the error says nothing better."""
+
+
+def is_site(source: Source) -> bool:
+    """True for a feed or a page, which knows no grant and no console of a platform."""
+    return not source.spider.startswith("weibo_")
+
+
+def parted(reason: str) -> tuple[str, str]:
+    """What happened, and the mend that stands in brackets at the end of an error's words."""
+    depth = 0
+    for place in range(len(reason) - 1, 0, -1) if reason.endswith("）") else ():
+        depth += (reason[place] == "）") - (reason[place] == "（")
+        if not depth:
+            return reason[:place], reason[place + 1 : -1]
+    return reason, ""
+
+
+def standing(source: Source) -> State | None:
+    """The state of a source with the mend that is right for it; None = not known."""
+    name = "ended" if source.ended_at else "paused" if source.paused else source.state
+    state = HEALTH.get(name)
+    if state is None or not is_site(source) or name not in _SITES:
+        return state
+    title, mend = _SITES[name]
+    return State(title, parted(source.reason)[1] or mend, state.lasts)
+
 
 def state_of(error: CollectError) -> str:
     """The state that an error puts a source in."""
@@ -128,7 +166,7 @@ def lasting(source: Source, now: datetime) -> State | None:
 
     Not of a temporary one: what is wrong with its grant its standing neighbours tell.
     """
-    state = HEALTH.get(source.state)
+    state = standing(source)
     if source.incident or source.paused or source.state_since is None:
         return None
     if state is None or state.lasts is None:

@@ -35,6 +35,8 @@ _UNIT = re.compile(
     r"^[\s【\[]*(?:答复|回复|办理|受理|承办|处理)(?:的)?(?:单位|部门|机构|机关)[\s】\]]*[:：]?"
 )
 _ANSWER_DATE = re.compile(r"^[\s【\[]*(?:答复|回复|办理|办结)(?:的)?(?:时间|日期)[\s】\]]*[:：]?")
+_ASKED_NAMED = re.compile(r"(?:^|[-_\s])(?:question|ask|wenti|letter|liuyan)", re.IGNORECASE)
+_ANSWER_NAMED = re.compile(r"(?:^|[-_\s])(?:answer|reply|response|huifu|dafu)", re.IGNORECASE)
 _ASKED = re.compile(
     r"^[\s【\[]*(?:留言|来信|写信|提交|咨询|发布|提问|信件)?(?:的)?(?:时间|日期)[\s】\]]*[:：]?"
 )
@@ -197,6 +199,32 @@ def _labelled(root: Any, label: re.Pattern[str]) -> Any:
     return None
 
 
+def _named(root: Any, names: re.Pattern[str]) -> Any:
+    """The first element with words whose id or class is such a name; forms and links are none."""
+    return next(
+        (one for one in root.iter("div", "section", "article", "td", "dd", "p", "li")
+         if names.search(f"{one.get('id', '')} {one.get('class', '')}")
+         and len(element_text(one)) >= 4
+         and next(one.iter("form", "textarea", "input"), None) is None),
+        None,
+    )  # fmt: skip
+
+
+def _question_and_answer(root: Any) -> tuple[Any, Any, list[str]]:
+    """The two of a board's page by the words before them, else by the names of elements."""
+    question, answer = _labelled(root, _QUESTION), _labelled(root, _ANSWER)
+    if question is not None or answer is not None:
+        return question, answer, []
+    question, answer = _named(root, _ASKED_NAMED), _named(root, _ANSWER_NAMED)
+    if question is None or answer is None or question is answer:
+        return None, None, []
+    return (
+        question,
+        answer,
+        ["页面上没有“留言内容”“答复内容”这样的字样，只按标签的名字认出问和答，请核对"],
+    )
+
+
 def _main_text(root: Any) -> Any:
     """The smallest element that holds most of the words that are no links."""
 
@@ -221,8 +249,7 @@ def _main_text(root: Any) -> Any:
 def _detail_part(root: Any) -> tuple[dict[str, str], str, list[str]]:
     """The `[detail]` part, `message` or `notice`, and doubts."""
     part: dict[str, str] = {}
-    doubts: list[str] = []
-    question, answer = _labelled(root, _QUESTION), _labelled(root, _ANSWER)
+    question, answer, doubts = _question_and_answer(root)
     heading = next(
         (one for one in root.iter("h1", "h2", "h3") if len(element_text(one)) >= 4), None
     )

@@ -25,7 +25,7 @@ from crawler.spiders.message_board import board_posts, native_of
 from crawler.visits import Visit
 from crawler.wrong_pages import wrong_page
 from huiyin.clock import Clock
-from huiyin.errors import CollectError, HuiyinError, LayoutChanged
+from huiyin.errors import CollectError, HuiyinError, InputError, LayoutChanged
 from huiyin.records import Post, Source
 
 ENOUGH = 10
@@ -60,11 +60,20 @@ class _Shelf:
         return self.source
 
 
+@dataclass(frozen=True)
+class Looked:
+    """What a look at a source showed."""
+
+    posts: tuple[Post, ...]
+    bad: int
+    """Items that were not understood."""
+
+
 def look_at(
     source: Source, *, identity: Identity, accounts: AccountBook, clock: Clock, layouts: Path,
     allowed: Sequence[str], contact: str = "", secrets: Mapping[str, SecretStr] | None = None,
     watch_lists: Path | None = None,
-) -> list[Post]:  # fmt: skip
+) -> Looked:  # fmt: skip
     """The first posts that a feed, a board or a site would bring; nothing is stored.
 
     Raises `CollectError` with what stands in the way. A process can do this once.
@@ -72,12 +81,24 @@ def look_at(
     shelf = _Shelf(source.model_copy(update={"cursor": "", "paused": False}))
     job = DoorJob(shelf, identity, accounts, clock, threading.Event(), layouts, once=True,
                   watch_lists=watch_lists, secrets=secrets or {})  # fmt: skip
-    _run(spider_of(source.spider), job, allowed, contact)
+    visits: list[Visit] = []
+    _run(_watched(spider_of(source.spider), visits), job, allowed, contact)
     done = shelf.source
     if done.state not in ("ok", "new") and not shelf.posts:
         what, _, mend = done.reason.partition("（")
         raise CollectError(what, mend.removesuffix("）"))
-    return shelf.posts[:ENOUGH]
+    return Looked(tuple(shelf.posts[:ENOUGH]), sum(one.bad for one in visits))
+
+
+def _watched(kind: type[DoorSpider], visits: list[Visit]) -> type[DoorSpider]:
+    """The same spider, its visits kept: the source's record does not count what was bad."""
+
+    async def visit(spider: DoorSpider, one: Visit) -> None:
+        visits.append(one)
+        await kind.visit(spider, one)
+
+    made: type[DoorSpider] = type("Watched", (kind,), {"visit": visit})
+    return made
 
 
 @dataclass(frozen=True)
@@ -120,8 +141,11 @@ def learn(
 ) -> Learned:  # fmt: skip
     """Fetch a list page and one of its entries, and propose a layout for them.
 
-    Raises `CollectError`. A process can do this once.
+    Raises `CollectError`, `InputError`. A process can do this once.
     """
+    for one in filter(None, (url, detail)):
+        if not public_url(one):
+            raise InputError(f"这不是网址：{one[:100]}", "以 http:// 或 https:// 开头")
     source = Source(id="source:learn", spider="message_board", account=office)
 
     async def work(spider: DoorSpider) -> Learned:
@@ -146,7 +170,7 @@ def learn(
     job = DoorJob(_Shelf(source), identity, accounts, clock, threading.Event(), Path(), once=True)
     _run(LookSpider, job, allowed, contact, work=work, results=results)
     if not results:
-        raise CollectError("没有读成", "看上面的提示")
+        raise CollectError("没有读成", "看日志 var/log/crawl.log，再试一次")
     if isinstance(results[0], HuiyinError):
         raise results[0]
     learned: Learned = results[0]

@@ -7,20 +7,24 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from archive.base import Archive, Stored
 from crawler.accounts import AccountBook
+from crawler.boards import load_layout
 from crawler.budget import Budget, Plan, plan, purse_of, quota_id
 from crawler.doors import KINDS, PARAMETERS, check_parameters
-from crawler.health import HEALTH, State
+from crawler.health import State, standing
 from crawler.sources import PUSH, SPIDERS, stopped
+from crawler.sources import SPIDER as OFFICIAL
 from crawler.watch_list import WatchList
 from crawler.weibo_api import ENDPOINTS
-from huiyin.errors import InputError, NotAllowed
+from huiyin.errors import InputError, NotAllowed, SourceRefused
 from huiyin.records import Quota, Scope, Source, append_act
 
 TITLES: Mapping[str, str] = {
@@ -93,19 +97,54 @@ def check(spider: str, given: Mapping[str, str]) -> None:
         raise InputError(f"没有 {given['endpoint']} 这个列表", f"可用的是 {'、'.join(ENDPOINTS)}")
     if any(sign in given.get("q", "") for sign in '{}"“”'):
         raise InputError("检索词里不能有花括号和引号", "只写词，词之间空格")
+    for name in ("uid", "of"):
+        if given.get(name) and not re.fullmatch(r"[0-9]{1,20}", given[name]):
+            raise InputError(f"{name} 应是微博账号的数字编号，不是“{given[name][:30]}”",
+                             "huiyin account list 看编号")  # fmt: skip
+    if given.get("endpoint") == "topic" and not given.get("q"):
+        raise InputError("读话题要写话题的名称", "加上 q=话题，不带 #")
+
+
+def check_reach(
+    spider: str, given: Mapping[str, str], layouts: Path | None, allowed: Sequence[str] | None
+) -> None:
+    """Raise for a feed or a page that could not be read here: no layout, or an inside address.
+
+    `layouts`, `allowed`: of the settings; None = not looked at.
+    """
+    url = given.get("url", "")
+    if spider in KINDS and given.get("layout") and layouts is not None:
+        url = load_layout(given["layout"], layouts).list.url
+    if not url or allowed is None:
+        return
+    from crawler.guard import Guard
+
+    guard = Guard(allowed)
+    try:
+        guard.check_url(url)
+    except SourceRefused as error:
+        raise InputError(error.message, error.mend) from error
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    inside = host == "localhost" or host.endswith((".localhost", ".local"))
+    if inside and not guard.allows(host, port):
+        raise InputError("网址指向本机或内部网络", "请管理员把它写进 collect.allow_hosts")
 
 
 def new_source(
     spider: str, given: Mapping[str, str], *, accounts: AccountBook, office: str,
     every_seconds: float, account: str | None = None, every: float | None = None, by: str,
-    now: datetime, watch_lists: Path | None = None,
+    now: datetime, watch_lists: Path | None = None, layouts: Path | None = None,
+    allowed: Sequence[str] | None = None,
 ) -> Source:  # fmt: skip
     """A source that is not stored yet. `every`: seconds; `every_seconds`: of the settings.
 
-    With `watch_lists`, the folder of the watch lists, the one that is named there must be whole.
+    With `watch_lists`, the folder of the watch lists, the one that is named there must be whole;
+    `layouts` and `allowed` likewise: see `check_reach`.
     Raises `InputError`, `FileFormatError`.
     """
     check(spider, given)
+    check_reach(spider, given, layouts, allowed)
     WatchList.in_parameters(given, watch_lists)
     if every is not None and not 0 < every < math.inf:
         raise InputError("间隔应大于 0 秒", "例如 900")
@@ -150,6 +189,24 @@ def pause(
     return archive.change(Source, source_id, scope, edit)
 
 
+def name_of(source: Source, *, short: bool = False) -> str:
+    """What a source is in words: its kind and what it reads (`short`: only the host of it)."""
+    said = source.parameters
+    url = said.get("url", "")
+    if source.spider == OFFICIAL:
+        endpoint = ENDPOINTS.get(said.get("endpoint", ""))
+        what = endpoint.title if endpoint else said.get("endpoint", "")
+        what += f"“{said['q']}”" if said.get("q") else ""
+        what += "" if short else f"（账号 {said.get('of') or said.get('uid', '')}）"
+    elif url:
+        what = (urlsplit(url).hostname or url) if short else url
+    else:
+        watch = f"名单 {said['watch']}" if said.get("watch") else ""
+        what = said.get("q") or said.get("layout") or said.get("subid") or watch or source.id
+    title = TITLES.get(source.spider, source.spider)
+    return what if short and source.spider == OFFICIAL else f"{title}：{what}"
+
+
 def allowed_for(source: Source, scope: Scope) -> None:
     """Raise `NotAllowed` when the asker may not add a source that serves this account."""
     if not scope.allows(source.offices):
@@ -189,8 +246,7 @@ def outlook(
         # before the first reading the settings tell of the allowance
         quota = stored.record if stored else Budget(archive, calls_per_day).quota(purse, now)
     beside = [one for one in every if purse_of(one) == purse]
-    state = HEALTH.get("ended" if source.ended_at else "paused" if source.paused else source.state)
-    return Outlook(state, quota, plan(source, beside, quota))
+    return Outlook(standing(source), quota, plan(source, beside, quota))
 
 
 def _span(seconds: float) -> str:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 
-from huiyin.errors import CollectError, FileFormatError, InputError
+from huiyin.errors import CollectError, FileFormatError, InputError, unreadable
 from huiyin.records import Post
 
 SHOWN = 10
@@ -58,8 +58,8 @@ class WatchList:
         try:
             told = tomllib.loads(file.read_text(encoding="utf-8-sig"))
         except (OSError, ValueError) as error:
-            said = "没有这个文件" if isinstance(error, FileNotFoundError) else f"读不出来：{error}"
-            raise FileFormatError(said, "改正，或重新生成：source add … region=行政区划代码",
+            raise FileFormatError(f"读不出来：{unreadable(error)}",
+                                  "改正，或重新生成：source add … region=行政区划代码",
                                   file=str(file)) from error  # fmt: skip
         if strange := sorted(set(told) - set(_PARTS)):
             raise FileFormatError(f"不认识 {'、'.join(strange)}", f"可用的是 {'、'.join(_PARTS)}",

@@ -188,7 +188,8 @@ def _sources(app: App) -> Iterator[Finding]:
                           "恢复：huiyin source pause --resume")  # fmt: skip
         elif source.state not in {"ok", "new"}:
             grave = "note" if source.incident else "bad"  # a temporary one waits for calls
-            yield Finding(f"来源 {source.id}", grave, source.reason or source.state, _mend(source))
+            what, mend = _trouble(source)
+            yield Finding(f"来源 {source.id}", grave, what, mend)
         elif source.last_ok_at and now - source.last_ok_at > LONG_SILENCE:
             yield Finding(
                 f"来源 {source.id}", "bad", f"上次读成功在 {_ago(now, source.last_ok_at)}前",
@@ -199,11 +200,12 @@ def _sources(app: App) -> Iterator[Finding]:
         yield Finding("来源", "ok", f"{good}/{len(sources)} 个读得到")
 
 
-def _mend(source: Source) -> str:
-    from crawler.health import HEALTH
+def _trouble(source: Source) -> tuple[str, str]:
+    from crawler.health import is_site, parted, standing
 
-    state = HEALTH.get(source.state)
-    return state.mend if state else "看日志 var/log/crawl.log"
+    state = standing(source)
+    what = parted(source.reason)[0] if is_site(source) else source.reason
+    return what or source.state, state.mend if state else "看日志 var/log/crawl.log"
 
 
 def _people(app: App) -> Iterator[Finding]:

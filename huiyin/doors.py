@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from huiyin.errors import FileFormatError, InputError
+from huiyin.errors import FileFormatError, InputError, unreadable
 from huiyin.records import Source
 from huiyin.secret import fingerprint
 from huiyin.settings import Settings
@@ -84,7 +84,9 @@ def read_sources(file: Path) -> list[Source]:
     try:
         rows = tomllib.loads(file.read_text(encoding="utf-8-sig")).get("source", [])
     except (OSError, ValueError) as error:
-        raise FileFormatError(f"读不出来：{error}", "检查文件", file=str(file)) from error
+        raise FileFormatError(
+            f"读不出来：{unreadable(error)}", "检查文件", file=str(file)
+        ) from error
     found = []
     for place, row in enumerate(rows, 1):
         try:

@@ -31,7 +31,22 @@ is one sentence in Chinese for the person at the screen and ends with what to do
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
+
+_PLACE = re.compile(r"\bline (\d+),? column (\d+)")
+
+
+def unreadable(error: Exception) -> str:
+    """Why a file could not be read, in Chinese where the library says it in English."""
+    for kind, words in (
+        (FileNotFoundError, "没有这个文件"), (IsADirectoryError, "这是文件夹，不是文件"),
+        (PermissionError, "没有权限读它"), (UnicodeDecodeError, "不是 UTF-8 编码"),
+    ):  # fmt: skip
+        if isinstance(error, kind):
+            return words
+    place = _PLACE.search(str(error))
+    return f"第 {place[1]} 行第 {place[2]} 个字符处写法不对" if place else str(error)
 
 
 class HuiyinError(Exception):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from crawler.coverage import Stretch
+from crawler.health import is_site, parted
 from crawler.managing import TITLES, Outlook
 from crawler.temporary import ENDINGS
 from crawler.watch_list import WatchList
@@ -55,22 +56,43 @@ def title_of(source: Source, names: dict[str, str]) -> Markup:
                span(TITLES.get(source.spider, source.spider), cls="hy-muted"))  # fmt: skip
 
 
+def state_title(source: Source, look: Outlook) -> str:
+    """The name of its state; a site is not called the platform."""
+    state = state_name(source)
+    if is_site(source) and look.state:
+        return look.state.title
+    return name_of(words.SOURCE_STATE, state)
+
+
+def trouble(source: Source, look: Outlook) -> tuple[Markup | None, Markup | None]:
+    """Why it cannot be read, and what to do."""
+    state = state_name(source)
+    mend = look.state.mend if look.state else ""
+    reason = source.reason
+    if is_site(source) and state not in ("new", "paused", "ended"):
+        reason = parted(reason)[0]
+    else:
+        mend = words.SOURCE_MEND.get(state, "") or mend
+    return (
+        div(f"原因：{reason}") if reason else None,
+        div(f"怎么办：{mend}") if mend and state != "ok" else None,
+    )
+
+
 def summary(visit: Visit, source: Source, look: Outlook, names: dict[str, str]) -> Markup:
     """The card of the list."""
     state = state_name(source)
     late = lookup.is_late(source, visit.now, look.plan.night_seconds)
     open_gaps = [gap for gap in source.gaps if gap.caught_up_at is None]
-    mend = words.SOURCE_MEND.get(state, "") or (look.state.mend if look.state else "")
     return div(
-        row(badge(name_of(words.SOURCE_STATE, state), COLOURS.get(state, "red")),
+        row(badge(state_title(source, look), COLOURS.get(state, "red")),
             badge("很久没有读到", "amber") if late else None),
         title_of(source, names),
         temporary(visit, source),
         div(f"发出后 {look.seen_after}看到 · 额度 {look.quota_words} · "
             f"每天约读 {look.plan.calls_a_day:.0f} 次", cls="hy-small"),
         div(_last(visit, source), cls="hy-small"),
-        div(f"原因：{source.reason}") if source.reason else None,
-        div(f"怎么办：{mend}") if mend and state != "ok" else None,
+        *trouble(source, look),
         div(f"没看到、还没补上的时间：{len(open_gaps)} 段", cls="hy-small") if open_gaps else None,
         div("采集进程可能没有在运行：请管理员看“系统”页，或运行 huiyin doctor。")
         if late and state == "ok" else None,

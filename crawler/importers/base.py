@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from crawler.build import Builder
 from crawler.privacy import masked
@@ -70,6 +70,14 @@ class Importer(Protocol):
         """The posts of one row. Raises `ValueError` (a Chinese sentence) when it cannot be read."""
 
 
+@runtime_checkable
+class Paged(Protocol):
+    """An importer whose objects hold many posts: each is a row of its own."""
+
+    def members(self, row: Row) -> Iterable[tuple[str, Row]]:
+        """What stands in an object, each with its place in Chinese ("" = it is the whole)."""
+
+
 @dataclass
 class FileReport:
     """What became of one file; `huiyin import --json` prints `as_dict`."""
@@ -103,6 +111,7 @@ class FileReport:
 
 
 _BETWEEN = re.compile(r"[,，;；\s]+")
+_UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, OverflowError, OSError)
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 
@@ -111,14 +120,16 @@ def read_rows(
 ) -> Iterator[list[Post] | BadRow]:
     """The posts of each row, or why it could not be read; a bad row never stops the rest."""
     posts = importer.posts
+    members = importer.members if isinstance(importer, Paged) else None
     for item in items:
         if isinstance(item, BadRow):
             yield item
             continue
-        try:
-            yield list(posts(item.row, build))
-        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, OSError) as error:
-            yield BadRow(item.line, reason_of(error))
+        for place, row in members(item.row) if members else (("", item.row),):
+            try:
+                yield list(posts(row, build))
+            except _UNREADABLE as error:
+                yield BadRow(item.line, place + reason_of(error))
 
 
 def reason_of(error: Exception) -> str:

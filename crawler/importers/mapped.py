@@ -12,7 +12,7 @@ from typing import Any
 from crawler.build import Builder
 from crawler.importers.base import Head, Row, cell, pieces
 from crawler.values import CHINA, parse_count
-from huiyin.errors import FileFormatError
+from huiyin.errors import FileFormatError, unreadable
 from huiyin.records import Kind, Post
 
 FIELDS = (
@@ -38,7 +38,9 @@ def load_mapping(file: Path) -> TableMapping:
     try:
         table = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
-        raise FileFormatError(f"映射文件读不出来：{error}", _MEND, file=str(file)) from error
+        raise FileFormatError(
+            f"映射文件读不出来：{unreadable(error)}", _MEND, file=str(file)
+        ) from error
     platform, kind = str(table.get("platform", "file")), str(table.get("kind", "message"))
     columns = table.get("columns")
     unknown = set(table) - {"platform", "kind", "columns", "time_format"}

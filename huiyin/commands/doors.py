@@ -137,7 +137,7 @@ def form(
         Path | None, typer.Option(help="不开表单，只把每个账号的二维码页写进这个文件夹。")
     ] = None,
 ) -> None:
-    """公众留言表单（form.port），单独的进程；不登录，不留联系方式，凭编号和查询码看答复。"""
+    """公众留言表单（form.port），单独的进程；不登录，不要姓名，电话可以不留，凭编号和查询码看答复。"""
     from crawler.callback import route_of
     from crawler.form_pages import web_app
     from crawler.public_form import poster

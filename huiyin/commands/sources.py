@@ -45,6 +45,8 @@ def add(
             every_seconds=app.settings.weibo.every_seconds, account=account, every=every,
             by="system:cli", now=app.clock(),
             watch_lists=app.settings.path(app.settings.collect.watch_lists),
+            layouts=app.settings.path(app.settings.collect.layouts),
+            allowed=app.settings.collect.allow_hosts,
         )  # fmt: skip
         try:
             app.archive.create(wanted)
@@ -102,23 +104,32 @@ def list_(
     if not rows:
         out.print("还没有来源。先 huiyin source login 授权，或 huiyin source add。")
         return
-    table = Table("来源", "状态", "额度", "每天约", "最迟看到", "上次读到", "没看到的时间")
     for row in rows:
-        table.add_row(
-            # as Text: ids have colons, and markup would make :word: a picture
-            *(Text(str(one)) for one in (
-                row["id"], row["state_title"], row["quota_text"], f"{row['calls_a_day']:.0f} 次",
-                row["seen_after"], shown_time(_time(row["last_ok_at"])), len(row["gaps"]),
-            ))
-        )  # fmt: skip
-    out.print(table)
-    for row in rows:
-        if row["temporary"]:
-            asked = row["parameters"].get("q", "")
-            out.print(Text(f"{row['id']}：临时，跟着事件“{row['incident_title']}”，"
-                           f"找“{asked}”。{row['why']}"))  # fmt: skip
-        if row["mend"]:
-            out.print(Text(f"{row['id']}：{row['reason']}　→ {row['mend']}"))
+        _show(row)
+
+
+def _show(row: dict[str, Any]) -> None:
+    """A source on lines of its own: an id is longer than a column of a table."""
+    out.print(Text(row["id"], "bold"), soft_wrap=True)
+    out.print(Text(f"　{row['name']}"), soft_wrap=True)
+    gaps = f" · {len(row['gaps'])} 段时间没看到" if row["gaps"] else ""
+    out.print(Text(
+        f"　{row['state_title']} · 额度 {row['quota_text']} · 每天约 {row['calls_a_day']:.0f} 次 · "
+        f"最迟 {row['seen_after']}看到 · 上次读到 {shown_time(_time(row['last_ok_at']))}{gaps}"
+    ))  # fmt: skip
+    if row["temporary"]:
+        out.print(Text(f"　临时，跟着事件“{row['incident_title']}”。{row['why']}"))
+    if row["mend"]:
+        said = f"{_what(row)}　" if row["reason"] else ""
+        out.print(Text(f"　{said}→ {row['mend']}"))
+
+
+def _what(row: dict[str, Any]) -> str:
+    """What happened, without the mend that is shown apart."""
+    from crawler.health import parted
+
+    what, mend = parted(row["reason"])
+    return what if mend == row["mend"] else str(row["reason"])
 
 
 def _all(app: App) -> list[Source]:
@@ -134,7 +145,7 @@ def _ended(app: App) -> list[Source]:
 
 def _row(app: App, one: Source) -> dict[str, Any]:
     from crawler.coverage import open_gaps
-    from crawler.managing import outlook
+    from crawler.managing import name_of, outlook
 
     seen = outlook(
         one, _all(app), app.archive, calls_per_day=app.settings.weibo.calls_per_day,
@@ -143,8 +154,9 @@ def _row(app: App, one: Source) -> dict[str, Any]:
     state, planned, quota = seen.state, seen.plan, seen.quota
     incident = app.archive.get(Incident, one.incident, ALL) if one.incident else None
     return {
-        "id": one.id, "spider": one.spider, "parameters": dict(one.parameters),
-        "account": one.account, "state": one.state, "paused": one.paused,
+        "id": one.id, "name": name_of(one), "spider": one.spider,
+        "parameters": dict(one.parameters), "account": one.account,
+        "state": one.state, "paused": one.paused,
         "state_title": state.title if state else one.state, "reason": one.reason,
         "mend": state.mend if state and one.state not in ("ok",) else "",
         "quota": quota.model_dump(mode="json") if quota else None,
@@ -183,13 +195,14 @@ def test(
             from crawler.looking import look_at
 
             settings = app.settings
-            posts = look_at(
+            looked = look_at(
                 one, identity=app.identity, accounts=app.accounts, clock=app.clock,
                 layouts=settings.path(settings.collect.layouts),
                 allowed=settings.collect.allow_hosts, contact=settings.collect.contact,
                 secrets=settings.collect.secrets,
                 watch_lists=settings.path(settings.collect.watch_lists),
             )  # fmt: skip
+            posts, bad = list(looked.posts), ("这一条读不懂，跳过了",) * looked.bad
         else:
             from crawler.asking import ask_weibo
 
@@ -211,7 +224,9 @@ def test(
     for post in posts:
         head = f"{shown_time(post.created_at)}　{post.id}　{post.kind}"
         out.print(Text(head, "bold"))
-        out.print(Text(f"　{post.title or ''}{post.text[:300]}"))
+        for line in (post.title, post.text):
+            if line:
+                out.print(Text(f"　{line[:300]}"))
     out.print(f"会存下 {len(posts)} 条，读不懂 {len(bad)} 条。什么都没有入库。")
     if strange:
         out.print(Text("平台多给的、不保存的字段：" + "、".join(strange)))
@@ -222,13 +237,19 @@ def pause(
     source_id: Annotated[str, typer.Argument(help="来源的编号。")],
     resume: Annotated[bool, typer.Option("--resume", help="接着读。")] = False,
 ) -> None:
-    """暂停一个来源（停的时间记为没看到），或用 --resume 接着读。"""
+    """暂停一个来源（停的时间记为没看到），或用 --resume 接着读。
+
+    来源不能删除：它没看到的时间要留作记录。不再要的，暂停即可。
+    """
     from crawler.managing import pause as stop_or_resume
 
     with opened() as app:
         _get(app, source_id)
         stop_or_resume(app.archive, source_id, ALL, resume=resume, by="system:cli", now=app.clock())
-    out.print("接着读。" if resume else "已暂停；这段时间在图上是“没有看到”，恢复后会补读。")
+    out.print(
+        "接着读。" if resume
+        else "已暂停；这段时间在图上是“没有看到”，恢复后会补读。来源不能删除，不再要的就这样停着。"
+    )  # fmt: skip
 
 
 @source.command("coverage")

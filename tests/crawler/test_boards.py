@@ -247,6 +247,22 @@ def test_learning_a_board_and_a_site(board: Board) -> None:
     assert found.text.startswith("因检修停水。") and "东城 | 8时" in found.text
 
 
+def test_question_and_answer_without_printed_words_are_known_by_names(board: Board) -> None:
+    listed = board.site.pages["/list.html"]
+    assert isinstance(listed, Page)
+    html, url = listed.body.decode("gb18030"), f"{board.site.url}/list.html"
+    detail = """<html><body><h1>反映小区停水的问题</h1><span>2026-11-20 10:00</span>
+        <div class="question">小区停水三天了，请尽快处理。</div>
+        <div class="answer">已安排抢修。</div></body></html>"""
+    made = propose(html, url, detail, f"{board.site.url}/show?id=23")
+    found = read_detail(Selector(detail), url, made.layout)
+    assert made.layout.kind == "message"
+    assert found.text == "小区停水三天了，请尽快处理。" and found.answer == "已安排抢修。"
+    assert any("请核对" in one for one in made.doubts)
+    plain = detail.replace("question", "a1").replace("answer", "a2")
+    assert propose(html, url, plain, f"{board.site.url}/show?id=23").layout.kind == "notice"
+
+
 def test_a_learned_layout_reads_the_whole_board(doors: Doors, board: Board) -> None:
     def page(path: str) -> str:
         one = board.site.pages[path]

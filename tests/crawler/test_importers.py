@@ -304,3 +304,25 @@ def test_a_wrong_mapping_says_what_is_wrong(
     mapping = save(tmp_path, text, "map.toml", "utf-8")
     with pytest.raises(FileFormatError, match=message):
         bring(save(tmp_path, table(["a", "b"], {"a": "x", "b": "y"})), mapping=mapping)
+
+
+def test_a_bad_member_of_a_page_is_one_bad_row(bring: Bring, tmp_path: Path) -> None:
+    def status(number: int, **more: Any) -> dict[str, Any]:
+        return {"idstr": str(int(MID) + number), "text": "家里停水了", "user": {"id": 1},
+                "created_at": "Tue Feb 23 12:28:00 +0800 2021", **more}  # fmt: skip
+
+    old = status(2, created_at="Tue Feb 23 12:28:00 +0800 1993")
+    page = {"statuses": [status(1), None, old, status(3)], "total_number": 4}
+    mobile = {"ok": 1, "data": {"cards": [
+        {"card_type": 58}, {"card_group": [{"mblog": status(4)}, {"mblog": {}}]}, None]}}  # fmt: skip
+    detail = {"detail": status(5), "comments": [
+        {**status(6), "text": "我家也是"}, 7], "reposts": [status(8)]}  # fmt: skip
+    report, posts = bring(save(tmp_path, lines(page, mobile, detail)))
+    assert (report.read, report.new, report.skipped) == (11, 6, 5)
+    assert {one.rpartition(":")[2][-3:] for one in posts} == {
+        str(int(MID) + n)[-3:] for n in (1, 3, 4, 5, 6, 8)}  # fmt: skip
+    assert posts[f"weibo:{int(MID) + 6}"].root == f"weibo:{int(MID) + 5}"
+    said = [(one["line"], one["reason"]) for one in report.reasons]
+    assert said[0] == (1, "statuses 第 2 条：不是帖子对象")
+    assert said[1][1].startswith("statuses 第 3 条：时间早于 1995 年")
+    assert [one[0] for one in said] == [1, 1, 2, 2, 3]

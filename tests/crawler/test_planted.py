@@ -284,4 +284,6 @@ def test_a_token_in_an_address_is_not_taken() -> None:
     for query in (f"access_token={TOKEN}", f"a=1&key={TOKEN}", f"sign={TOKEN}"):
         with pytest.raises(InputError, match="令牌"):
             check_parameters("feed", {"url": f"https://a.example/f?{query}"})
+    with pytest.raises(InputError, match="用户名或密码"):
+        check_parameters("feed", {"url": " http://a:b@a.example/f"})
     check_parameters("feed", {"url": "https://a.example/f?key={secret:hub}&page=2"})

@@ -18,7 +18,7 @@ from archive.base import Archive
 from crawler.budget import Budget, next_due, paced_day, plan, told_limit
 from crawler.build import Builder
 from crawler.coverage import blind_spots, coverage
-from crawler.health import HEALTH, add_hour, is_silent, lasting
+from crawler.health import HEALTH, add_hour, is_silent, lasting, standing
 from crawler.leases import SourceLeases
 from crawler.login import TokenStore, code_of
 from crawler.payload_table import fate, paths_of, unknown_paths
@@ -378,3 +378,25 @@ def test_endpoints_on_both_hosts() -> None:
     assert ENDPOINTS["mentions"].path_for(Source(id="s", spider="x", account="a")) == (
         "/2/statuses/mentions.json"
     )
+
+
+@pytest.mark.parametrize(
+    ("spider", "state", "reason", "mend"),
+    [
+        ("feed", "refused", "网址不存在了（HTTP 404）（换成新的网址）", "换成新的网址"),
+        ("message_board", "refused", "没有这个文件（放进 /a（b），或重新 learn）",
+         "放进 /a（b），或重新 learn"),
+        ("message_board", "layout", "找不到条目", "重新运行 huiyin source learn"),
+        ("notices", "login_expired", "", "请换成公开的网址"),
+        ("feed", "quota", "太频繁（HTTP 429）（过些时候会自动再读）", "过些时候会自动再读"),
+        ("weibo_official", "refused", "没有权限（核对）", HEALTH["refused"].mend),
+    ],
+)  # fmt: skip
+def test_a_site_is_not_mended_at_the_platform(
+    spider: str, state: str, reason: str, mend: str
+) -> None:
+    one = source("mentions", state=state, reason=reason).model_copy(update={"spider": spider})
+    found = standing(one)
+    assert found is not None and found.mend.startswith(mend)
+    if spider != "weibo_official":
+        assert not any(word in found.title + found.mend for word in ("平台", "接口", "开发者"))

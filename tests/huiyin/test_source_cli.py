@@ -13,11 +13,17 @@ from urllib.parse import parse_qs, parse_qsl
 
 import pytest
 from pydantic import SecretStr
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from archive import open_archive
+from crawler.accounts import AccountBook
+from crawler.build import Builder
 from crawler.login import Token, TokenStore, ending
+from crawler.looking import Looked
+from crawler.privacy import Identity
 from huiyin.cli import app
+from huiyin.errors import FileFormatError
 from huiyin.records import Quota, Scope, Source
 from tests.platforms.weibo import Platform, running
 
@@ -107,6 +113,45 @@ def test_add_test_list_pause(run: Run, platform: Platform, home: Path) -> None:
     assert not row["paused"] and "读" in run("list").stdout
 
 
+def test_a_board_that_cannot_be_read_is_told_its_own_mend(
+    run: Run, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("list")
+    archive = open_archive(f"sqlite:///{home / 'var/huiyin.db'}")
+    archive.create(Source(
+        id="source:message_board:x", spider="message_board", parameters={"layout": "board"},
+        account="office:default", state="layout",
+        reason="列表页里找不到条目（重新运行 huiyin source learn，更新页面说明文件）",
+    ))  # fmt: skip
+    archive.close()
+    (row,) = json.loads(run("list", "--json").stdout)
+    assert row["mend"].startswith("重新运行 huiyin source learn")
+    told = json.loads(CliRunner().invoke(app, ["doctor", "--json"]).stdout)
+    (one,) = [found for found in told if found["what"] == "来源 source:message_board:x"]
+    assert one["mend"] == row["mend"]
+    monkeypatch.setattr("huiyin.commands.sources.out", Console(width=80))
+    lines = run("list").stdout.splitlines()
+    assert "source:message_board:x" in lines and "　留言板：board" in lines
+    assert any(line.startswith("　列表页里找不到条目　→ 重新运行") for line in lines)
+
+
+def test_lines_of_a_trial_keep_title_and_text_apart(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = added(run, "feed", "url=https://news.example.cn/rss")
+    build = Builder(identity=Identity(b"s" * 32), accounts=AccountBook(()), office="office:default",
+                    spider="test", at=datetime.now(UTC), now=datetime.now(UTC))  # fmt: skip
+    post = build.post(platform="web", native="1", title="停水通告", text="明日停水", url=None,
+                      created_at=datetime.now(UTC))  # fmt: skip
+    monkeypatch.setattr("crawler.looking.look_at", lambda *_, **__: Looked((post,), 2))
+    said = run("test", one.id).stdout
+    assert "　停水通告\n　明日停水" in said and "读不懂 2 条" in said
+
+
+def test_what_is_no_address_is_not_learned(run: Run) -> None:
+    assert "不是网址" in str(run("learn", "foo", code=2).exception)
+
+
 def test_the_commercial_host_has_an_allowance_of_its_own(run: Run, platform: Platform) -> None:
     earlier = datetime.now(UTC) - timedelta(minutes=1)  # a search ends at this very second
     platform.lists["search"] = platform.post("other", 4, at=earlier)
@@ -122,11 +167,22 @@ def test_the_commercial_host_has_an_allowance_of_its_own(run: Run, platform: Pla
     "wrong",
     [("nothing", "a=b"), ("weibo_official", "endpoint=mentions"), ("weibo_search", "uid=1", "停水"),
      ("weibo_official", "endpoint=nowhere", "uid=1"), ("weibo_search", "uid=1", "q=停水", "x=1"),
-     ("weibo_search", "uid=1", 'q="停水"'), ("feed", "kind=post")],
+     ("weibo_search", "uid=1", 'q="停水"'), ("feed", "kind=post"),
+     ("feed", "url=http://a:b@host.example/f"), ("feed", "url=http://10.0.0.8/rss"),
+     ("feed", "url=http://localhost/rss"), ("message_board", "layout=no-such"),
+     ("message_board", "layout=../../etc/passwd"), ("weibo_search", "uid=abc", "q=停水"),
+     ("weibo_official", "endpoint=topic", "uid=1")],
 )  # fmt: skip
 def test_a_wrong_source_says_what_is_wrong(run: Run, wrong: tuple[str, ...]) -> None:
     error = run("add", *wrong, code=2).exception
     assert getattr(error, "mend", ""), repr(error)
+    assert json.loads(run("list", "--json").stdout) == []
+
+
+def test_an_inside_address_that_the_settings_allow_is_taken(run: Run, home: Path) -> None:
+    with (home / "huiyin.toml").open("a", encoding="utf-8") as settings:
+        settings.write('[collect]\nallow_hosts = ["10.0.0.8"]\n')
+    added(run, "feed", "url=http://10.0.0.8/rss")
 
 
 def test_what_the_platform_refuses_is_told(run: Run, platform: Platform) -> None:
@@ -218,3 +274,19 @@ def test_a_push_stream_cannot_be_tried_and_asks_for_no_token(run: Run) -> None:
     result = run("test", added(run, "weibo_push", "subid=10001").id, code=2)
     said = str(result.exception) + result.output
     assert "不能只读一页来试" in said and "preview" in said and "没有授权" not in said
+
+
+def test_files_that_cannot_be_read_are_told_in_chinese(tmp_path: Path) -> None:
+    from crawler.accounts import load_accounts
+    from huiyin.doors import read_sources
+
+    broken = tmp_path / "broken.toml"
+    broken.write_text("name = = 1")
+    for act, file, words in (
+        (read_sources, tmp_path / "no.toml", "没有这个文件"),
+        (read_sources, broken, "第 1 行第 8 个字符处写法不对"),
+        (load_accounts, tmp_path / "no.json", "没有这个文件"),
+    ):
+        with pytest.raises(FileFormatError, match=words) as caught:
+            act(file)
+        assert "Errno" not in str(caught.value) and "Invalid" not in str(caught.value)

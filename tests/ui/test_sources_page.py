@@ -31,6 +31,7 @@ SHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 FEED = """<?xml version="1.0" encoding="utf-8"?><rss version="2.0"><channel><title>云州</title>
 <item><title>停水了</title><link>http://127.0.0.1/1</link><guid>g1</guid>
 <pubDate>{at}</pubDate><description>东城停水，电话13812345678</description></item>
+<item><link>http://127.0.0.1/2</link><guid>g2</guid></item>
 </channel></rss>"""
 
 
@@ -44,6 +45,28 @@ def test_each_source_says_how_it_is_and_how_fresh(console: Console) -> None:
     assert "怎么办：需要账号保管人重新授权" in html
     assert re.search(r"发出后 1[56] 分钟内", html), "15 minutes, and what the reading takes"
     assert "额度 0/100" in html and "每天约读" in html
+
+
+def test_a_site_is_told_its_own_mend(console: Console) -> None:
+    good = console.archive.get(Source, GOOD, ALL).record
+    console.archive.create(Source(
+        id="source:feed:gone", spider="feed", parameters={"url": "https://news.example.cn/rss"},
+        account=good.account, offices=good.offices, state="refused",
+        reason="网址不存在了（HTTP 404）（换成新的网址）",
+    ))  # fmt: skip
+    for more in ({}, {"id": "source:feed:gone"}):
+        html = page_html(console.sign_in("gao", "sources", **more))
+        assert "怎么办：换成新的网址" in html and "原因：网址不存在了（HTTP 404）<" in html
+        assert "平台不允许这个请求" not in html and "平台拒绝" not in html
+
+
+def test_the_first_page_names_a_source_that_cannot_be_read(console: Console) -> None:
+    console.archive.create(Source(
+        id="source:feed:gone", spider="feed", account="office:default", state="refused",
+        parameters={"url": "https://news.example.cn/rss"}, offices=("office:default",),
+    ))  # fmt: skip
+    html = page_html(console.sign_in("gao", "today"))
+    assert "news.example.cn（读不了）" in html and "office:default" not in html
 
 
 def test_only_the_operator_may_change_sources(console: Console) -> None:
@@ -188,7 +211,8 @@ def test_a_trial_shows_what_would_be_stored_and_stores_nothing(console: Console,
     assert answer_once(app) == 1 and answer_once(app) == 0
     go(at, "sources", id=made.id)
     html = page_html(at)
-    assert "会存下 1 条" in html and "东城停水，电话【电话】" in html
+    assert "会存下 1 条，读不懂 1 条" in html
+    assert "东城停水，电话【电话】" in html
     assert "13812345678" not in html and console.archive.counts()["posts"] == before
     stored = console.archive.get(Look, look_id(made.id), ALL).record
     assert "13812345678" not in stored.model_dump_json() and stored.asked_by == "gao"

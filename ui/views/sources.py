@@ -27,7 +27,7 @@ from ui.markup import div, plain, show
 from ui.parts import acts_list, badge, empty, head, heading, note, row, stats
 from ui.session import Visit, act
 from ui.shell import room
-from ui.words import name_of, t
+from ui.words import t
 
 DAYS = (1, 3, 7, 14, 30)
 SOON = 2.0
@@ -162,6 +162,7 @@ def _add(visit: Visit, spider: str) -> None:
         accounts=visit.app.accounts, office=settings.office.id, by=visit.actor.id, now=visit.now,
         every_seconds=settings.weibo.every_seconds, every=every,
         watch_lists=settings.path(settings.collect.watch_lists),
+        layouts=settings.path(settings.collect.layouts), allowed=settings.collect.allow_hosts,
         account=_typed(spider, " account") or None,
     )  # fmt: skip
     allowed_for(wanted, visit.scope)
@@ -209,16 +210,14 @@ def _detail(visit: Visit, source_id: str) -> None:
 
 
 def _health(visit: Visit, source: Source, look: Outlook, state: str) -> None:
-    mend = words.SOURCE_MEND.get(state, "") or (look.state.mend if look.state else "")
     late = lookup.is_late(source, visit.now, look.plan.night_seconds)
     waits = state in ("new", "paused", "ended")
     kind = "good" if state == "ok" and not late else "warn" if waits else "bad"
     show(note(
         kind,
-        row(badge(name_of(words.SOURCE_STATE, state), source_parts.COLOURS.get(state, "red")),
+        row(badge(source_parts.state_title(source, look), source_parts.COLOURS.get(state, "red")),
             badge("很久没有读到", "amber") if late else None),
-        div(f"原因：{source.reason}") if source.reason else None,
-        div(f"怎么办：{mend}") if mend and state != "ok" else None,
+        *source_parts.trouble(source, look),
         div("很久没有读了：采集进程可能没有在运行，请管理员运行 huiyin doctor。")
         if late and state == "ok" else None,
     ))  # fmt: skip

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
+from crawler.health import is_site, standing
+from crawler.managing import name_of as source_name
 from huiyin.records import (
     Alert,
     AlertState,
@@ -13,6 +15,7 @@ from huiyin.records import (
     DraftState,
     Incident,
     Role,
+    Source,
 )
 from ui import lookup, words
 from ui.account_alert import account_alert
@@ -80,10 +83,19 @@ def _blind(visit: Visit) -> None:
     if bad:
         names = lookup.account_names(visit)
         which = "、".join(
-            f"{names.get(one.account, one.account)}（{name_of(words.SOURCE_STATE, one.state)}）"
+            f"{_whose(names, one)}{source_name(one, short=True)}（{_state(one)}）"
             for one in bad[:5]
         )
         show(note("warn", f"有 {len(bad)} 个来源现在读不到：{which}。没看到不等于没有人说。"))
+
+
+def _whose(names: dict[str, str], source: Source) -> str:
+    return f"{names[source.account]} " if source.account in names else ""
+
+
+def _state(source: Source) -> str:
+    state = standing(source) if is_site(source) else None
+    return state.title if state else name_of(words.SOURCE_STATE, source.state)
 
 
 def _alerts(visit: Visit, alerts: list[Alert]) -> None:
