@@ -22,6 +22,7 @@ from huiyin.commands import (
     sources,
 )
 from huiyin.commands.common import err
+from huiyin.commands.usage import usage_error
 from huiyin.errors import HuiyinError, InputError, SettingsError
 
 app = typer.Typer(
@@ -86,8 +87,19 @@ def root(
 def run() -> None:
     """Run the command line; our errors become one clear message and an exit code."""
     try:
-        app()
+        code = app(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except typer.Abort:
+        err.print("已中断。")
+        sys.exit(1)
     except HuiyinError as error:
         # The message may hold words of a file or a person: text, never markup.
         err.print(Text("错误：", style="red") + Text(str(error), style="default"), soft_wrap=True)
         sys.exit(2 if isinstance(error, InputError | SettingsError) else 1)
+    except Exception as error:
+        if not hasattr(error, "format_message"):
+            raise
+        if type(error).__name__ != "NoArgsIsHelpError":  # that one has printed the help
+            said = usage_error(error)
+            err.print(Text("错误：", style="red") + Text(said, style="default"), soft_wrap=True)
+        sys.exit(getattr(error, "exit_code", 2))

@@ -176,3 +176,14 @@ def test_replay_writes_its_three_files(huiyin: Run, tmp_path: Path) -> None:
     assert len(alerts) == 1
     report = (tmp_path / "out/report.html").read_text("utf-8")
     assert "望湖路" in report and "http://" not in report.replace("http://www.w3.org", "")
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [("account load", "缺少参数 file"), ("source list --nope", "没有 --nope 这个选项"),
+     ("collect", "缺少选项 --outbox"), ("nope", "没有 nope 这个命令"),
+     ("user add a --name b --role zz", "--role 不能是“zz”")],
+)  # fmt: skip
+def test_a_command_typed_wrong_is_told_in_chinese(huiyin: Run, typed: str, words: str) -> None:
+    done = huiyin(*typed.split(), check=False)
+    assert done.returncode == 2 and words in done.stderr and "Usage" not in done.stderr
