@@ -8,6 +8,7 @@ post it stands under.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
@@ -20,6 +21,8 @@ from huiyin.records import Kind, Post
 Json = Mapping[str, Any]
 LISTS = ("statuses", "comments", "reposts", "root_comments", "direct_messages", "messages")
 PLATFORM = "weibo"
+_CUT_MARK = re.compile(r"[.…\s]*(?:全文|展开)?[.…\s\u200b]*\Z")
+"""How a list ends a text that it cuts."""
 _OTHER_FORMS = frozenset({
     *LISTS, "detail", "mblog", "data", "recipient_id", "sender_id", "sender", "status", "rootid",
     "rootidstr", "floor_number", "reply_comment",
@@ -190,6 +193,15 @@ def is_cut_short(item: Json) -> bool:
     return bool(item.get("isLongText")) and not (
         item.get("longText") or item.get("longTextContent")
     )
+
+
+def with_whole(shown: Post, stored: Post) -> Post:
+    """What a list shows of a post, with its stored text where the list shows only its beginning."""
+    beginning = _CUT_MARK.sub("", shown.text)
+    if len(stored.text) <= len(beginning) or not stored.text.startswith(beginning):
+        return shown
+    whole = {"text": stored.text, "title": stored.title, "read_at": stored.read_at}
+    return shown.model_copy(update=whole)
 
 
 def _deletion(number: str, status: Json, build: Builder) -> Post:

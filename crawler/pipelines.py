@@ -7,7 +7,6 @@ writes those before.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -22,7 +21,7 @@ from archive.base import PutReport
 from crawler.items import CountItem, PageItem, RoundEnd, Vanished
 from crawler.making import Made, Maker, Page, make
 from crawler.payload_table import unknown_paths
-from crawler.payloads import is_cut_short
+from crawler.payloads import is_cut_short, with_whole
 from crawler.pictures import links
 from crawler.rounds import Reading, joined
 from crawler.sources import EVERYTHING, after_reading
@@ -38,8 +37,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger("crawler")
 T = TypeVar("T")
 _SAVE_EVERY = 1.0
-_CUT_MARK = re.compile(r"[.…\s]*(?:全文|展开)?[.…\s\u200b]*\Z")
-"""How a list ends a text that it cuts."""
 _TOGETHER = 2000
 """Objects of the pages that are written together."""
 _MANY = 400
@@ -331,12 +328,8 @@ class ArchivePipeline:
             return
         for name, stored in known.items():
             shown = posts.get(name)
-            if shown is None or shown.deleted_at is not None:
-                continue
-            beginning = _CUT_MARK.sub("", shown.text)
-            if len(stored.text) > len(beginning) and stored.text.startswith(beginning):
-                same = {"text": stored.text, "title": stored.title, "read_at": stored.read_at}
-                posts[name] = shown.model_copy(update=same)
+            if shown is not None and shown.deleted_at is None:
+                posts[name] = with_whole(shown, stored)
 
     async def _store_counts(self, item: CountItem) -> None:
         """Counts are no reason to fail: what could not be written stays due."""
