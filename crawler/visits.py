@@ -99,6 +99,8 @@ def _read_again(gap: Gap, source: Source, visit: Visit) -> bool:
     """True when everything of the gap's time is stored now."""
     if visit.unread is not None or gap.state == CUT_OFF:
         return False
+    if gap.ends_at and source.last_ok_at and gap.ends_at <= source.last_ok_at and not gap.missed:
+        return False  # a good visit came since and met nothing known: its own items prove nothing
     if gap.missed:
         return not visit.memory.get("missing")
     if source.covered_since is None and visit.oldest is not None:
