@@ -25,6 +25,7 @@ from crawler.accounts import AccountBook
 from crawler.budget import Budget, purse_of
 from crawler.pipes import fewer_collections
 from crawler.privacy import Identity
+from crawler.refreshing import COUNTS
 from crawler.rounds import Round
 from crawler.sources import EVERYTHING, SPIDER, SPIDERS, ensure_sources, known_sources
 from crawler.tending import Ends, Tender, tell_without_token
@@ -106,9 +107,16 @@ class CrawlJob:
         return sorted(found, key=lambda one: order.get(one.parameters.get("endpoint", ""), 99))
 
     def without_token(self) -> list[Source]:
-        """The sources that this process is to read and cannot: their account has no token."""
-        return [one for one in self.sources
-                if not one.resting and self.mine(one.id) and self._lacks_token(one)]  # fmt: skip
+        """The sources that this process is to read and cannot: their account has no token.
+
+        Counts are left out: the account's lists tell it, and a count may be due only hours after a
+        new token.
+        """
+        return [
+            one for one in self.sources
+            if not one.resting and self.mine(one.id) and self._lacks_token(one)
+            and one.parameters.get("endpoint") != COUNTS
+        ]  # fmt: skip
 
     def _lacks_token(self, source: Source) -> bool:
         kind = SPIDERS.get(source.spider)
